@@ -2,7 +2,7 @@
 
 import struct
 from base64 import b64decode
-from typing import Final
+from typing import Any, Final
 
 PNG: Final = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -28,3 +28,13 @@ def picture_id(number: int) -> str:
 def address_of(web: str, number: int) -> str:
     """Where GitHub's texts say that it is."""
     return f"{web}/user-attachments/assets/{picture_id(number)}"
+
+
+def pictures_in(request: dict[str, Any]) -> list[bytes]:
+    """All pictures of a prompt."""
+    return [
+        b64decode(block["source"]["data"])
+        for message in request["messages"]
+        for block in message["content"]
+        if block["type"] == "image"
+    ]

@@ -1,8 +1,6 @@
 """Pictures of an issue, from a label to the roles: attached on the forge, seen by Claude."""
 
-from base64 import b64decode
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +9,7 @@ from pydantic import SecretStr
 
 from demo.script.asking_role import text_of
 from tests.standins.github_attachments import HostedAttachment
-from tests.support.pictures import GIF, PNG, address_of, picture_id
+from tests.support.pictures import GIF, PNG, address_of, picture_id, pictures_in
 from tests.support.polling import until
 from tests.support.whole_runs.claude_script import small_change
 from tests.support.whole_runs.issue_label import (
@@ -37,16 +35,6 @@ STRANGERS = GIF + b"a stranger's"
 async def world() -> AsyncIterator[World]:
     async with World.open(github_webhook_secrets=(SecretStr(SECRET),)) as opened, opened.serving():
         yield opened
-
-
-def pictures_in(request: dict[str, Any]) -> list[bytes]:
-    """All pictures of a prompt."""
-    return [
-        b64decode(block["source"]["data"])
-        for message in request["messages"]
-        for block in message["content"]
-        if block["type"] == "image"
-    ]
 
 
 async def test_pictures_of_an_issue_reach_the_roles_and_a_strangers_reaches_nobody(

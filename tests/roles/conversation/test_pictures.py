@@ -2,7 +2,6 @@
 
 from base64 import b64decode
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from roles.conversation.opening import text
 from roles.transcript.transcript import UserMessage
 from roles.turns.model_request import RequestBuilder
 from tests.standins.claude import HttpError, ScriptedReply, tool_use
-from tests.support.pictures import PNG
+from tests.support.pictures import PNG, pictures_in
 from tests.support.roles.role_bench import DONE, MODEL, RUN, Bench, Serve, think_and, transcript
 
 pytestmark = pytest.mark.slow
@@ -31,16 +30,6 @@ def shown(runs: Path, task: RoleTask) -> RoleTask:
     folder.mkdir()
     (folder / SHOT.file).write_bytes(PNG)
     return task.model_copy(update={"pictures": (SHOT, LEFT_OUT)})
-
-
-def pictures_in(request: dict[str, Any]) -> list[bytes]:
-    """All pictures of a prompt."""
-    return [
-        b64decode(block["source"]["data"])
-        for message in request["messages"]
-        for block in message["content"]
-        if block["type"] == "image"
-    ]
 
 
 async def test_a_picture_comes_byte_by_byte_below_its_address(
