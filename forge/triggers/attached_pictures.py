@@ -3,15 +3,13 @@
 import re
 from typing import Final
 
+from forge.github.attachments import is_attachment
 from graph import PicturePlace
 
 _IMAGE: Final = re.compile(
     r"(?:!\[[^\[\]\n]{0,300}\]\(\s?<?|<img\s[^<>]{0,500}?\bsrc\s?=\s?[\"']?)"
     r"(https?://[^\s\"'<>()]{1,300})"
 )
-_ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PUBLIC_WEB: Final = "https://github.com"
-_OLDER: Final = "https://user-images.githubusercontent.com/"
 _MOST_PLACES: Final = 20
 """So many are told of; the first few are shown."""
 
@@ -21,12 +19,11 @@ def find_pictures(text: str, comment: int, web: str) -> list[PicturePlace]:
 
     `web` is where repositories lie. Pictures from elsewhere are none.
     """
-    homes = (f"{web}/", *((_OLDER,) if web == _PUBLIC_WEB else ()))
     found = dict.fromkeys(match[1] for match in _IMAGE.finditer(text))
     return [
         PicturePlace(comment=comment, address=address)
         for address in found
-        if address.startswith(homes) and _ID.search(address)
+        if is_attachment(address, web)
     ][:_MOST_PLACES]
 
 

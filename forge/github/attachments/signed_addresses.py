@@ -1,4 +1,4 @@
-"""Where GitHub serves the attachments of a text: addresses that it signs for a few minutes."""
+"""Addresses of attachments: as texts on GitHub have them, and as it signs them for some minutes."""
 
 import html
 import re
@@ -9,10 +9,14 @@ from urllib.parse import urlsplit
 _SOURCE: Final = re.compile(r'<img\s[^<>]{0,1000}?\bsrc="([^"<>\s]{1,4000})"')
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PUBLIC_WEB: Final = "https://github.com"
-_PUBLIC: Final = (
-    "https://private-user-images.githubusercontent.com",
-    "https://user-images.githubusercontent.com",
-)
+_OLDER: Final = "https://user-images.githubusercontent.com"
+_PUBLIC: Final = ("https://private-user-images.githubusercontent.com", _OLDER)
+
+
+def is_attachment(address: str, web: str) -> bool:
+    """Whether an address in a text is that of an attachment; `web` is where repositories lie."""
+    homes = (f"{web}/", *((f"{_OLDER}/",) if web == _PUBLIC_WEB else ()))
+    return address.startswith(homes) and _ID.search(address) is not None
 
 
 def find_signed(rendered: str, web: str, addresses: Sequence[str]) -> list[str]:
