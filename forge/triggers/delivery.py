@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from forge.triggers.act import Act, comment_key, review_key
+from forge.triggers.act import Act, act_on_pull, comment_key, review_key
 from forge.triggers.commands import Command, read_commands
 from graph.errors import InvalidRequest
 
@@ -185,19 +185,9 @@ def _checked(told: _Told, _delivery: str, _label: str) -> Act | None:
     suite = told.check_suite
     if told.action != "completed" or suite is None or not suite.pull_requests:
         return None
-    number = suite.pull_requests[0].number
-    key = f"suite:{told.repository.full_name.lower()}:{suite.id}:{suite.updated_at.timestamp():.0f}"
-    return Act(
-        key=key,
-        kind="checks",
-        repo=told.repository.full_name,
-        number=number,
-        is_pull=True,
-        by=told.sender.login,
-        at=suite.updated_at.timestamp(),
-        place="issue",
-        place_number=number,
-    )
+    repo, number = told.repository.full_name, suite.pull_requests[0].number
+    key = f"suite:{repo.lower()}:{suite.id}:{suite.updated_at.timestamp():.0f}"
+    return act_on_pull(repo, number, "checks", key)
 
 
 def _pushed(told: _Told, _delivery: str, _label: str) -> Act | None:
