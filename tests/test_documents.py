@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.http.metrics import Metrics
 from graph import errors
+from graph.machine.edges import ROUTES
 from runs.model.totals.service_stats import ServiceStats
 from sandbox.core.metrics import CommandMetrics
 from wiring.settings import Settings
@@ -131,6 +132,17 @@ def test_a_block_of_shell_is_run_or_says_why_not() -> None:
     run = {f"docs/{name}.md": 1 for name in names} | {"docs/recipes.md": 2}
     found = {page: len(re.findall(r"^```sh$", text, re.MULTILINE)) for page, text in PAGES.items()}
     assert {page: count for page, count in found.items() if count} == run
+
+
+def test_the_state_machine_is_drawn_as_it_is() -> None:
+    drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", PAGES["docs/architecture.md"], re.MULTILINE)
+    routes = [
+        (node, to, word)
+        for node, words in ROUTES.items()
+        for word, to in words.items()
+        if word != "ended"
+    ]
+    assert sorted(drawn) == sorted(routes)
 
 
 def test_the_index_links_every_page() -> None:
