@@ -57,12 +57,11 @@ class VolumeMount:
 
     async def write(self, files: Mapping[str, bytes]) -> None:
         async with self._lock:
-            self._has_written = True
-            await asyncio.to_thread(_write, self.root, files)
+            await self._write(files)
 
     async def keep(self, files: Mapping[str, bytes]) -> None:
         async with self._lock:
-            await asyncio.to_thread(_write, self.root, files)
+            await self._write(files)
             await self._commit()
 
     async def commit(self, run_id: str = "") -> None:
@@ -88,6 +87,11 @@ class VolumeMount:
                 raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
             if is_clean:
                 self._committed = (run_id, await self._list_run(run_id))
+
+    async def _write(self, files: Mapping[str, bytes]) -> None:
+        self._has_written = True
+        for name, data in files.items():
+            await asyncio.to_thread(write_whole, self.root / name, data)
 
     async def _list_run(self, run_id: str) -> Files:
         """Files of a run as they are now; none where no run is looked at."""
@@ -124,11 +128,6 @@ class VolumeMount:
             except RuntimeError as error:
                 if _OPEN_FILES not in str(error):
                     raise
-
-
-def _write(root: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        write_whole(root / name, data)
 
 
 def _list_files(folder: Path) -> Files:

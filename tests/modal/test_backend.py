@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import modal
 import modal.exception
@@ -142,7 +141,7 @@ async def test_a_service_that_is_away_for_a_while_is_outlasted(tmp_path: Path) -
 
 async def test_what_stays_refused_is_an_error(tmp_path: Path) -> None:
     policy = RetryPolicy(3, first_s=0.01)
-    volume: Any = BusyVolume(*["conflict"] * 99)
+    volume = BusyVolume(*["conflict"] * 99)
     mount = VolumeMount(volume, tmp_path, busy_policy=policy, away_policy=policy)
     with pytest.raises(StoreUnavailable, match="conflict"):
         await mount.commit()
@@ -150,9 +149,20 @@ async def test_what_stays_refused_is_an_error(tmp_path: Path) -> None:
         await mount.reload()
 
 
+async def test_what_no_commit_took_is_in_the_next(tmp_path: Path) -> None:
+    """Records and other files lie beside those of the run, which are looked at."""
+    volume = BusyVolume("conflict")
+    mount = VolumeMount(volume, tmp_path, busy_policy=RetryPolicy(1))
+    with pytest.raises(StoreUnavailable, match="conflict"):
+        await mount.keep({"records/r1/api.json": b"{}"})
+    made = volume.commit.made
+    await mount.commit_run("r1")
+    assert volume.commit.made == made + 1
+
+
 async def test_a_run_of_which_nothing_is_new_is_not_committed_again(tmp_path: Path) -> None:
     """What comes by a reload is committed; what was written before it, is not."""
-    volume: Any = BusyVolume()
+    volume = BusyVolume()
     mount, file = VolumeMount(volume, tmp_path), tmp_path / "runs/r1/changes/0001-coder.patch"
     made = []
     for text in (b"", b"1", b"", b"2"):
@@ -173,7 +183,7 @@ async def test_a_run_of_which_nothing_is_new_is_not_committed_again(tmp_path: Pa
 
 async def test_a_run_is_committed_while_its_files_are_replaced(tmp_path: Path) -> None:
     """A new file has another name until it is whole: it may be listed by that and be gone."""
-    volume: Any = BusyVolume()
+    volume = BusyVolume()
     mount, folder = VolumeMount(volume, tmp_path), tmp_path / "runs/r1/transcripts/0001-coder"
     folder.mkdir(parents=True)
     for number in range(200):
