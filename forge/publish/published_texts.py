@@ -41,10 +41,14 @@ class PublishedTexts:
         publication: Publication,
         conventions: Conventions,
         template: str = "",
+        later: str = "",
     ) -> tuple[PullText, str]:
-        """What the pull request and the commit say. Raises PushRejected where it is our token."""
+        """What the pull request and the commit say; `later` is what may be added to the first.
+
+        Raises PushRejected where it is our token.
+        """
         title = pull_request.title(publication, conventions)
-        body = pull_request.body(publication, template)
+        body = pull_request.body(publication, template, later)
         message = commit_message(publication, conventions, self.sign_off)
         self._refuse_token(title, body, message, publication.branch)
         title, body, message = await self._hide([title, body, message], publication.run_id)

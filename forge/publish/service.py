@@ -25,7 +25,7 @@ from forge.git.command import Git
 from forge.git.environment import run_objects
 from forge.git.identity import NOBODY
 from forge.publish import record as publication_record
-from forge.publish.automation import read_automation
+from forge.publish.automation import CI_WAITS, read_automation
 from forge.publish.base_conventions import base_conventions
 from forge.publish.deliver import Delivery
 from forge.publish.preflight import Preflight, Written
@@ -276,7 +276,8 @@ class ForgePublisher(Publisher):
             cautions = (automation.caution, *publication.cautions)
             publication = publication.model_copy(update={"cautions": cautions})
         conventions = await self._conventions(publication.run_id, base, emit)
-        text, message = await self._texts.write(publication, conventions, template)
+        later = CI_WAITS if automation.may_wait else ""
+        text, message = await self._texts.write(publication, conventions, template, later)
         write_receipt = partial(self._texts.write_receipt, publication, starts=automation.notes)
         pull_request = await delivery.deliver(
             *(address, text, message, author, write_receipt), may_wait=automation.may_wait

@@ -42,14 +42,15 @@ def title(publication: Publication, conventions: Conventions = NO_CONVENTIONS) -
     return line(follow(conventions, own, change.files, publication.ticket), MAX_TITLE)
 
 
-def body(publication: Publication, template: str = "") -> str:
+def body(publication: Publication, template: str = "", later: str = "") -> str:
     """The pull request's text, of at most MAX_LINES and MAX_CHARACTERS.
 
     Neither the prompt, the run's id nor any command's output is in it. `template` is the
     repository's own: it is kept whole beside that, and takes what it asks for below its headings.
+    There is room for `later` below, which may have to be added.
     """
     origin = _origin(publication)
-    spare = _may_be_rejected(publication)
+    spare = _may_be_added(publication, later)
     for share in _SHARES:
         left, checked, look = _lists(publication, share)
         remaining = _titled("What is left", left)
@@ -95,10 +96,11 @@ def tell_rejected(forge: str, rejected: Sequence[str]) -> str:
     return f"{forge} did not take the {' and '.join(rejected)} that were asked for."
 
 
-def _may_be_rejected(publication: Publication) -> str:
+def _may_be_added(publication: Publication, later: str) -> str:
     """The longest that may be added below."""
     asked = publication.labels or publication.reviewers
-    return f"\n\n{tell_rejected('The forge', _EXTRAS)}" if asked else ""
+    rejected = tell_rejected("The forge", _EXTRAS) if asked else ""
+    return "".join(f"\n\n{each}" for each in (later, rejected) if each)
 
 
 def _fit(text: str, lines: int, room: int) -> str:

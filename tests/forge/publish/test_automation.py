@@ -5,6 +5,7 @@ import json
 import pytest
 
 from forge.publish.service import ForgePublisher
+from forge.text.pull_request import MAX_CHARACTERS, MAX_LINES
 from tests.forge.gate.test_judge import write
 from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedRepository
@@ -41,6 +42,7 @@ async def published(
         )
     base = await side.prepare(f"{side.forge.address}/octo/automated")
     change = await side.change(base, write_file)
+    change = change.model_copy(update={"summary": "It greets. " * 900})
     await side.publisher.publish(side.publication(base, change), side.events.append)
     return hosted
 
@@ -136,7 +138,8 @@ async def test_it_says_that_workflows_wait_for_an_approval(
     body = hosted.pulls[1].body
     assert ("CI did not start: it waits" in body) is said
     assert body.count("Made by a coding agent") == 1
-    assert len(body.splitlines()) <= 25
+    assert len(body.splitlines()) <= MAX_LINES
+    assert len(body) <= MAX_CHARACTERS
 
 
 @pytest.mark.slow

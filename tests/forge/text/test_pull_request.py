@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forge.publish.automation import CI_WAITS
 from forge.text import pull_request
 from forge.text.commit_message import WIDTH, commit_message
 from forge.text.sections import receipt_sections
@@ -176,10 +177,11 @@ def test_the_limits_hold_with_all_there_can_be_at_once(row: str) -> None:
         labels=("bug",),
     )
     added = pull_request.tell_rejected("GitHub", ("labels", "reviewers"))
-    lines, characters = shown(f"{pull_request.body(told)}\n\n{added}")
+    body = pull_request.body(told, later=CI_WAITS)
+    lines, characters = shown(f"{body}\n\n{CI_WAITS}\n\n{added}")
     assert lines <= pull_request.MAX_LINES
     assert characters <= pull_request.MAX_CHARACTERS
-    assert "Made by a coding agent" in pull_request.body(told)
+    assert "Made by a coding agent" in body
 
 
 def test_cautions_are_where_to_look_first() -> None:
