@@ -27,6 +27,11 @@ class LazySandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         return await (await self.chosen()).open(run_id, spec)
 
+    def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:
+        """Nothing where none is chosen yet: the tree is made when it is opened."""
+        if self._chosen is not None:
+            self._chosen.begin(run_id, name, spec)
+
     async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
         return await (await self.chosen()).set_up(run_id, spec)
 

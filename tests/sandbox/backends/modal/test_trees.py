@@ -15,10 +15,11 @@ from graph.events import Event, Retry
 from sandbox.backends.modal.client import TAG_STATE
 from sandbox.backends.modal.setup import forget_set_ups
 from sandbox.backends.modal.spares import SPARE
-from sandbox.core.protocol import FileAccessError, Limits, Sandbox, Saved, TreeSpec
+from sandbox.core.protocol import FileAccessError, Limits, Sandbox, Sandboxes, Saved, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.image_sources import resolve_in_image
 from sandbox.selftest.modal import try_modal
+from sandbox.trees.lazy_sandboxes import LazySandboxes
 from tests.support.needed_programs import needs
 from tests.support.polling import until
 from tests.support.sandbox.modal_trees import ModalRun, modal_run, on_plane
@@ -122,6 +123,18 @@ async def test_a_sandbox_that_was_begun_in_vain_is_replaced(
         await on_modal.plane.sandboxes.lose(f"{RUN}-{name}")
     assert await said(await on_modal.run.open(name), "cat hello.txt") == "hello"
     assert not await spare.runs()
+
+
+async def test_one_is_begun_from_a_machine_whose_backend_is_chosen_late(on_modal: ModalRun) -> None:
+    async def choose() -> Sandboxes:
+        return on_modal.sandboxes
+
+    machine = LazySandboxes(choose, runs=on_modal.run.folder.root.parent)
+    machine.begin(RUN, "early")
+    await machine.chosen()
+    machine.begin(RUN, "late")
+    await until(lambda: f"{RUN}-late" in on_modal.names())
+    assert f"{RUN}-early" not in on_modal.names()
 
 
 async def test_what_was_begun_is_ended_with_the_run(on_modal: ModalRun) -> None:
