@@ -36,8 +36,8 @@ async def on_modal(module_dir: Path) -> AsyncIterator[ModalRun]:
         yield on_modal
 
 
-class SetupImage(Saved):
-    """Keeps a change in memory."""
+class SavedInMemory(Saved):
+    """What is kept of a tree, for as long as the test runs."""
 
     handed_over = False
 
@@ -178,7 +178,7 @@ async def test_making_a_tree_that_is_given_up_ends_its_sandbox(on_modal: ModalRu
 
 
 async def test_work_is_saved_and_restored_after_a_loss(on_modal: ModalRun) -> None:
-    saved = SetupImage()
+    saved = SavedInMemory()
     tree = await on_modal.sandboxes.open(RUN, TreeSpec("lost", on_modal.run.base, saved=saved))
     await tree.write("work.txt", b"done\n")
     await asyncio.wait_for(saved.saved.wait(), 30)
