@@ -47,17 +47,13 @@ class VersionChain:
         version = None if kept else await self._archived(run_id)
         number = version.number if version else kept["version"] if kept else 0
         kept = (await self._newer(run_id, number) if number else None) or kept
-        if kept and "run" not in kept:
-            raise StoreUnavailable(f"Versions of run {run_id} come and go.")
-        return RunVersion.load(kept) if kept else version
+        return _load(run_id, kept) if kept else version
 
     async def newest_after(self, version: RunVersion) -> RunVersion:
         """The newest version, by one that was the newest a moment ago: mostly by one call."""
         run_id = version.run.run_id
         kept = await self._newer(run_id, version.number)
-        if kept and "run" not in kept:
-            raise StoreUnavailable(f"Versions of run {run_id} come and go.")
-        return RunVersion.load(kept) if kept else version
+        return _load(run_id, kept) if kept else version
 
     async def _newer(self, run_id: str, number: int) -> dict[str, Any] | None:
         """The newest entry after version `number`, in steps that double and then halve again."""
@@ -158,6 +154,13 @@ async def remove_notes(table: Table, run: Run) -> None:
     notes = [make(run.run_id) for make in (role_note, drive_note, run_note)]
     notes += [message_note(run.run_id, number) for number in range(1, run.messages + 1)]
     await _some_at_a_time(map(table.pop, notes))
+
+
+def _load(run_id: str, kept: dict[str, Any]) -> RunVersion:
+    """The version of an entry. Raises StoreUnavailable for one that is a mark by now."""
+    if "run" not in kept:
+        raise StoreUnavailable(f"Versions of run {run_id} come and go.")
+    return RunVersion.load(kept)
 
 
 def record_path(run_id: str, writer: str) -> str:
