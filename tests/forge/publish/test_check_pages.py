@@ -101,10 +101,11 @@ async def test_a_receipt_that_cannot_be_written_leaves_none_under_way(
     assert load(ours.run()).number == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/pulls", "/check-runs/1"])
 async def test_one_that_is_cancelled_leaves_none_under_way(ours: TrustedSide, path: str) -> None:
     verb = "POST" if path == "/pulls" else "PATCH"
-    ours.forge.fail(verb, path, Fault(403, late_s=1))
+    ours.forge.fail(verb, path, Fault(403, late_s=8))  # the call is under way meanwhile
     publishing = asyncio.create_task(publish(ours))
     await until(lambda: ours.forge.calls(verb, path) > 0)
     publishing.cancel()
