@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,11 +49,15 @@ class Faults(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.planned: dict[str, list[Fault]] = {}
-        self.seen: dict[str, int] = {}
         self.calls: list[Call] = []
         self.latencies: Mapping[str, float] = {}
         """Seconds that each call of an RPC takes longer than on this machine."""
         self.own: list[str] = []
+
+    @property
+    def seen(self) -> Counter[str]:
+        """How often each RPC was called."""
+        return Counter(call.rpc for call in self.calls)
 
     def fail(self, rpc: str, status: Status, *, times: int = 1, message: str = "") -> None:
         """Let the next `times` calls of `rpc` end with `status`."""
@@ -87,8 +92,7 @@ class Faults(logging.Handler):
         self.planned.setdefault(rpc, []).append(fault)
 
     async def meet(self, rpc: str, function: str = "") -> None:
-        """Count one call of `rpc`, and let it meet the fault that was planned for it."""
-        self.seen[rpc] = self.seen.get(rpc, 0) + 1
+        """Note one call of `rpc`, and let it meet the fault that was planned for it."""
         self.calls.append(Call(rpc, time.time(), function))
         if latency := self.latencies.get(rpc):
             await asyncio.sleep(latency)

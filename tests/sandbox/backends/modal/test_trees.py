@@ -138,24 +138,24 @@ async def test_one_is_begun_from_a_machine_whose_backend_is_chosen_late(on_modal
 
 
 async def test_what_was_begun_is_ended_with_the_run(on_modal: ModalRun) -> None:
-    seen = on_modal.plane.faults.seen
-    before = seen.get("SandboxCreateV2", 0)
-    on_modal.plane.faults.delay("SandboxCreateV2", 1)
+    faults = on_modal.plane.faults
+    before = faults.seen["SandboxCreateV2"]
+    faults.delay("SandboxCreateV2", 1)
     on_modal.sandboxes.begin("run-2", "late")
-    await until(lambda: seen.get("SandboxCreateV2", 0) > before)
+    await until(lambda: faults.seen["SandboxCreateV2"] > before)
     await on_modal.sandboxes.close_run("run-2")
     assert "run-2-late" not in on_modal.names()
     on_modal.plane.faults.clear()
 
 
 async def test_what_was_begun_is_ended_where_its_tree_is_given_up(on_modal: ModalRun) -> None:
-    seen, name = on_modal.plane.faults.seen, "run-3-late"
-    before = seen.get("SandboxCreateV2", 0)
-    on_modal.plane.faults.delay("SandboxCreateV2", 1)
+    faults, name = on_modal.plane.faults, "run-3-late"
+    before = faults.seen["SandboxCreateV2"]
+    faults.delay("SandboxCreateV2", 1)
     on_modal.sandboxes.begin("run-3", "late")
     spec = TreeSpec("late", on_modal.run.base)
     opening = asyncio.create_task(on_modal.sandboxes.open("run-3", spec))
-    await until(lambda: seen.get("SandboxCreateV2", 0) > before)
+    await until(lambda: faults.seen["SandboxCreateV2"] > before)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
