@@ -101,7 +101,6 @@ async def test_a_receipt_that_cannot_be_written_leaves_none_under_way(
     assert load(ours.run()).number == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/pulls", "/check-runs/1"])
 async def test_one_that_is_cancelled_leaves_none_under_way(ours: TrustedSide, path: str) -> None:
     verb = "POST" if path == "/pulls" else "PATCH"
