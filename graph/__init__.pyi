@@ -2,6 +2,12 @@ from .base_services import Environments as Environments
 from .base_services import FoundChecks as FoundChecks
 from .base_services import PreparationRequest as PreparationRequest
 from .base_services import Prepared as Prepared
+from .calls import Pauses as Pauses
+from .calls import RetryPolicy as RetryPolicy
+from .calls import retry as retry
+from .calls import settle as settle
+from .calls import to_the_end as to_the_end
+from .calls import uninterrupted as uninterrupted
 from .comment_answers import MOST_COMMENTS as MOST_COMMENTS
 from .comment_answers import answer_lines as answer_lines
 from .comment_answers import read_answers as read_answers
@@ -87,9 +93,6 @@ from .request.request_rules import repo_name as repo_name
 from .request.run_request import RunRequest as RunRequest
 from .request.run_request import request_of as request_of
 from .request.run_request import wire_name as wire_name
-from .retry_policy import Pauses as Pauses
-from .retry_policy import RetryPolicy as RetryPolicy
-from .retry_policy import retry as retry
 from .secret_forms import SHORTEST_SECRET as SHORTEST_SECRET
 from .secret_forms import SecretForms as SecretForms
 from .secret_forms import redactor as redactor

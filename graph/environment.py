@@ -45,9 +45,13 @@ class ServicePort(Value):
 
 
 class Service(ServicePort):
-    """A program that runs beside a command; `stop` is the signal that ends it."""
+    """A program that runs beside a command; `stop` is the signal that ends it.
+
+    It can be used once its port is open and `ready`, a shell command, ends with 0.
+    """
 
     command: str
+    ready: str = ""
     stop: Literal["TERM", "INT"] = "TERM"
 
 

@@ -7,10 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from graph import Approval, EventBase, Limits, RequestRules, RunRequest
-from graph.errors import (
-    StoreError,
-    TooManyRuns,
-)
+from graph.calls import uninterrupted
+from graph.errors import StoreError, TooManyRuns
 from runs.driving.clean_up import CleanUp
 from runs.driving.local_dispatcher import make_local_dispatcher
 from runs.driving.protocol import Dispatcher
@@ -45,6 +43,9 @@ async def _nothing(_: str | float) -> None:
 
 class RunService(RunReader):
     """The runs of one store, as one process serves them: `async with` starts and ends its work.
+
+    What changes a run is done whole, also where the caller is cancelled meanwhile: a change in the
+    store without what follows it would leave a run that nobody drives.
 
     With `pick_up` it drives every run that is due, else only those asked for here; a run goes on
     elsewhere when the service ends, after the node it is in where that takes no more than
@@ -122,6 +123,7 @@ class RunService(RunReader):
         """What a request may name."""
         return self._config.rules
 
+    @uninterrupted
     async def start(
         self,
         request: RunRequest,
@@ -161,6 +163,7 @@ class RunService(RunReader):
         await self._dispatch.begin(run_id)
         return run.record, new
 
+    @uninterrupted
     async def cancel(self, run_id: str, caller: Caller) -> bool:
         """Have a run stopped; False where it was asked for before. Raises RunFinished."""
         await self._steered_run(run_id, caller)
@@ -179,6 +182,7 @@ class RunService(RunReader):
             await self._store.transact(run_id, partial(transitions.release, token=lease.token))
         return run is not None
 
+    @uninterrupted
     async def answer_plan(
         self,
         run_id: str,
@@ -204,6 +208,7 @@ class RunService(RunReader):
         money = NO_DAY_LIMITS if approval.decision == "reject" else day.strict()
         await self._transact_and_start(run_id, step, money)
 
+    @uninterrupted
     async def resume(
         self,
         run_id: str,
@@ -232,6 +237,7 @@ class RunService(RunReader):
         await self._transact_and_start(run_id, step, day)
         return await self.get(run_id, caller)
 
+    @uninterrupted
     async def message(
         self,
         run_id: str,
@@ -255,6 +261,7 @@ class RunService(RunReader):
     def _told(self, received: EventBase | None) -> tuple[Entry, ...]:
         return (hide_secrets(entry(received), self._config.hide),) if received else ()
 
+    @uninterrupted
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
         await self._steered_run(run_id, caller)

@@ -27,7 +27,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
         *(
             "values comment_answers",
-            "environment pictures proxy_settings publication retry_policy secret_forms spending",
+            "environment pictures proxy_settings publication calls secret_forms spending",
         ),
         *(
             "environment_record",

@@ -28,7 +28,7 @@ give_up() {{
   touch "$services/$1.failed"
 }}
 start() {{
-  local name=$1 port=$2 begun=$SECONDS pid
+  local name=$1 port=$2 ready=$5 begun=$SECONDS pid
   if ! "$needed" && [ -e "$services/$name.failed" ]; then
     printf '{LACKS_SERVICE}%s does not run: see %s\\n' "$name" "$services/$name.log" >&2
     return
@@ -38,11 +38,11 @@ start() {{
   /bin/bash -c "$4" bash </dev/null >"$services/$name.log" 2>&1 &
   pid=$!
   names+=("$name") pids+=("$pid") signals+=("$3")
-  until is_open "$port"; do
+  until is_open "$port" && /bin/bash -c "$ready" bash </dev/null >/dev/null 2>&1; do
     if ! kill -0 "$pid" 2>/dev/null; then
-      give_up "$name" "ended before its port $port was open"; return
+      give_up "$name" "ended before its port $port was ready"; return
     elif [ $((SECONDS - begun)) -ge "$patience" ]; then
-      give_up "$name" "did not open its port $port in $patience s"; return
+      give_up "$name" "did not have its port $port ready in $patience s"; return
     fi
     sleep 0.05
   done
@@ -73,13 +73,14 @@ finish() {{
 def with_services(
     command: str, services: Iterable[Service], *, needed: bool, patience_s: int = 60
 ) -> str:
-    """The command, begun when the services listen.
+    """The command, begun when the services are ready.
 
     Where one does not come up, or ends meanwhile, the exit code is `UNAVAILABLE` if it is `needed`;
     else that is only told.
     """
     starts = "".join(
-        f"start {shlex.quote(each.name)} {each.port} {each.stop} {shlex.quote(each.command)}\n"
+        f"start {shlex.quote(each.name)} {each.port} {each.stop}"
+        f" {shlex.quote(each.command)} {shlex.quote(each.ready)}\n"
         for each in services
     )
     text = shlex.quote(command)

@@ -13,11 +13,13 @@ _LOWEST_PORT, _HIGHEST_PORT = 1024, 65535
 
 # The data stays with the tree: a command finds what those before it made. What makes writing safe
 # against a loss of power is off.
-_POSTGRES: Final = """\
-data="$HOME/.services/postgres"
+_POSTGRES_PATH: Final = """\
 for bin in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do PATH="$PATH:$bin"; done
+"""
+_POSTGRES: Final = f"""\
+{_POSTGRES_PATH}data="$HOME/.services/postgres"
 for program in initdb postgres; do
-  command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 127; }
+  command -v "$program" >/dev/null || {{ echo "$program is not installed" >&2; exit 127; }}
 done
 if [ ! -e "$data/ready" ]; then
   rm -rf "$data"
@@ -28,6 +30,11 @@ rm -f "$data/postmaster.pid"
 exec postgres -D "$data" -h 127.0.0.1 -p 5432 -k "$data" -c fsync=off -c full_page_writes=off \\
   -c synchronous_commit=off
 """
+# Its port is open while it still recovers from an end by force, and refuses every client.
+_POSTGRES_READY: Final = f"""\
+{_POSTGRES_PATH}command -v pg_isready >/dev/null || exit 0
+pg_isready -q -h 127.0.0.1 -p 5432
+"""
 _REDIS: Final = """\
 mkdir -p "$HOME/.services/redis"
 server=$(command -v redis-server || command -v valkey-server) ||
@@ -37,7 +44,7 @@ exec "$server" --bind 127.0.0.1 --port 6379 --dir "$HOME/.services/redis" --save
 _POSTGRES_URL: Final = "postgresql://postgres:postgres@127.0.0.1:5432/postgres"
 _KNOWN: Final[Mapping[str, tuple[Service, Mapping[str, str]]]] = {
     "postgres": (
-        Service(name="postgres", command=_POSTGRES, port=5432, stop="INT"),
+        Service(name="postgres", command=_POSTGRES, port=5432, ready=_POSTGRES_READY, stop="INT"),
         {
             "DATABASE_URL": _POSTGRES_URL,
             "PGHOST": "127.0.0.1",

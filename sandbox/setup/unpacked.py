@@ -12,12 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from graph.calls import settle
 from graph.errors import SandboxError
 from graph.files import locked
 from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.base.local_sandbox import LocalSandbox
-from sandbox.host.executors import settle
 from sandbox.host.resource_usage import can_become
 from sandbox.host.run_users import KEEPER_UID
 from sandbox.setup.archive_cache import copy_beside

@@ -10,9 +10,9 @@ import modal.exception
 import pytest
 from grpclib import GRPCError, Status
 
+from graph.calls.retry_policy import RetryPolicy
 from graph.errors import StoreFull, StoreStale, StoreUnavailable
 from graph.files import write_whole
-from graph.retry_policy import RetryPolicy
 from runs.shared.modal_backend import DictTable, QueueTail, VolumeArchive
 from runs.shared.volume_mount import VolumeMount
 from tests.modal_plane import Plane

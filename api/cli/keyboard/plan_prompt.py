@@ -15,6 +15,7 @@ from api.client.server_error import ServerError
 from api.terminal.display.run_display import Event, RunDisplay
 from api.terminal.text.option_names import name_options
 from graph import Approval, Decision, Plan
+from graph.calls import to_the_end
 from graph.errors import CodingAgentError
 
 _SETTLED_S: Final = 0.2
@@ -31,6 +32,8 @@ _ANSWERS: Final[dict[str, Decision]] = {
     "n": "reject",
     "no": "reject",
 }
+_BESIDE: Final = frozenset(("message.received", "check.failed", "review.received"))
+"""Events after which a plan still waits."""
 _EDITS: Final = frozenset(("e", "edit"))
 _QUESTION: Final = "[a] approve   [e] edit   [r] revise   [x] reject   > "
 _FEEDBACK: Final = "What should be different?   > "
@@ -45,12 +48,15 @@ class PlanHint:
         self._task: asyncio.Task[None] | None = None
 
     async def on_event(self, event: Event) -> None:
+        if event.get("type") in _BESIDE:
+            self._make_room()
+            return
         await self.close()
         if event.get("type") == "plan.waiting":
             self._task = asyncio.create_task(self._once_settled(event))
 
     async def close(self) -> None:
-        """Any further event, or the end, makes the question pointless."""
+        """An event that moves the run on, or the end, makes the question pointless."""
         task, self._task = self._task, None
         if task:
             task.cancel()
@@ -64,6 +70,9 @@ class PlanHint:
 
     async def _ask(self, event: Event) -> None:
         self._say_how(event)
+
+    def _make_room(self) -> None:
+        """An event is drawn next, while the plan waits on."""
 
     def _say_how(self, event: Event) -> None:
         self._display.note(self._how(str(event.get("runId"))))
@@ -90,6 +99,13 @@ class PlanQuestion(PlanHint):
         self._keys = keys
         self._screen = screen
         self._keyboard_left = keyboard_left
+        self._asked = ""
+        """What stands on the screen and is not answered yet."""
+
+    def _make_room(self) -> None:
+        if self._asked:
+            self._say("\n")
+            asyncio.get_running_loop().call_soon(self._say, self._asked)
 
     async def _ask(self, event: Event) -> None:
         with self._keyboard_left():
@@ -109,8 +125,8 @@ class PlanQuestion(PlanHint):
     async def _answer(self, event: Event, typed: TypedLines) -> Approval | None:
         """What the person wants, or None at the end of the input."""
         plan_id = str(event.get("planId"))
-        self._say(f"\n{_QUESTION}")
-        while (line := await typed.next()) is not None:
+        self._say("\n")
+        while (line := await self._line(typed, _QUESTION)) is not None:
             word, _, rest = line.strip().partition(" ")
             decision = _ANSWERS.get(word.lower())
             if decision == "revise":
@@ -124,13 +140,19 @@ class PlanQuestion(PlanHint):
                     plan = await self._edit(event)
                 if plan:
                     return Approval(decision="approve", plan_id=plan_id, plan=plan)
-            self._say(_QUESTION)
         self._say("\n")
         return None
 
     async def _feedback(self, typed: TypedLines) -> str:
-        self._say(_FEEDBACK)
-        return (await typed.next() or "").strip()
+        return (await self._line(typed, _FEEDBACK) or "").strip()
+
+    async def _line(self, typed: TypedLines, question: str) -> str | None:
+        self._say(question)
+        self._asked = question
+        try:
+            return await typed.next()
+        finally:
+            self._asked = ""
 
     async def _edit(self, event: Event) -> Plan | None:
         """The plan as the person's editor leaves it; None where it stays as it is.
@@ -141,12 +163,8 @@ class PlanQuestion(PlanHint):
             plan = Plan.model_validate(event.get("plan"))
         except ValidationError:
             return None
-        editing = asyncio.create_task(asyncio.to_thread(_open_editor, plan_to_text(plan)))
         try:
-            text = await asyncio.shield(editing)
-        except asyncio.CancelledError:
-            await asyncio.wait((editing,))
-            raise
+            text = await to_the_end(asyncio.to_thread(_open_editor, plan_to_text(plan)))
         except OSError as error:
             self._say(f"The editor could not be started: {error.strerror or error}\n")
             return None

@@ -21,11 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from graph.calls import settle
 from graph.errors import SandboxLost
 from sandbox.backends.bubblewrap.child_fds import ChildFds, Pipe
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import LimitHit
-from sandbox.host.executors import on_starter, on_worker, settle
+from sandbox.host.executors import on_starter, on_worker
 
 READ_BYTES = 64 * 1024
 GONE_WITHIN_S = 10.0

@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
+from graph.calls import settle, to_the_end
 from graph.errors import SandboxError
 from sandbox.backends.bubblewrap.execution import Execution
 from sandbox.core.output import BothEnds
 from sandbox.host import cgroup
-from sandbox.host.executors import on_worker, settle, to_the_end
+from sandbox.host.executors import on_worker
 
 IDLE_S: Final = 60.0
 """How long it waits for a command."""

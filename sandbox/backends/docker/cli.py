@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from graph.calls import settle
 from graph.errors import SandboxUnavailable
-from sandbox.host.executors import settle
 
 CALL_S = 60.0
 """How long the daemon may take for what takes it well under a second."""

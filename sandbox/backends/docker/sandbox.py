@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from graph.calls import to_the_end
 from graph.errors import SandboxUnavailable
 from sandbox.backends.base.command import Command
 from sandbox.backends.base.limit_verdict import result_of
@@ -22,7 +23,6 @@ from sandbox.backends.docker.execution import Execution
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import MAX_QUOTED_CHARS, ExecResult, Limits
 from sandbox.core.shell_command import NOTHING
-from sandbox.host.executors import to_the_end
 from sandbox.host.resource_usage import TreeSize
 
 OUTPUT = "output"

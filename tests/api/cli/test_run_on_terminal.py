@@ -68,6 +68,20 @@ async def test_the_plan_is_asked_about(
     assert bodies == [{"planId": "plan-1", **sent}]
 
 
+async def test_a_plan_is_asked_about_again_below_what_comes_meanwhile(tmp_path: Path) -> None:
+    server = RunServer(WAITING, on_plan={"approve": _APPROVED})
+    sent = {"type": "message.received", "number": 1, "text": "Leave the API", "by": "ann"}
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address}
+        async with terminal(*ORDER, "--approve-plan", home=tmp_path, env=env) as shown:
+            await shown.until("[x] reject")
+            await server.append(sent)
+            await until(lambda: shown.text.count("[x] reject") == 2)
+            shown.type("y\n")
+            assert await shown.ended() == 0
+    assert shown.text.index("Leave the API") < shown.text.rindex("[x] reject")
+
+
 @pytest.mark.slow
 async def test_a_waiting_plan_rings_once_and_is_edited_in_the_persons_editor(
     tmp_path: Path,

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from api.webhooks import SlackEndpoint, StandardEndpoint, WebhookNotifier
 from api.webhooks.notice import Notice
 from api.webhooks.slack_endpoint import message
+from graph.calls.retry_policy import RetryPolicy
 from graph.request.run_request import RunRequest
-from graph.retry_policy import RetryPolicy
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent, RunRecord
 from tests.standins.servers.one_run_server import Answer, Request, RunsHttp

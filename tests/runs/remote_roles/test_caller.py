@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from graph.calls.retry_policy import RetryPolicy
 from graph.errors import (
     ClaudeBilling,
     CodingAgentError,
@@ -16,7 +17,6 @@ from graph.errors import (
     StoreUnavailable,
 )
 from graph.events import Event, UsageReported
-from graph.retry_policy import RetryPolicy
 from graph.spending import Budget, Spend, Usage
 from graph.tasks import PlannerResult, RoleTask
 from graph.values import Base

@@ -61,7 +61,7 @@ async def test_one_that_ends_at_once_makes_the_command_unavailable(sample: Sampl
     sandbox = await opened(sample, SERVER, DEAD)
     result = await sandbox.run("touch ran", services="needed")
     assert result.exit_code == 127
-    assert "The service dead ended before its port 8001 was open." in result.text
+    assert "The service dead ended before its port 8001 was ready." in result.text
     assert "no licence" in result.text
     assert (await sandbox.run("ls")).text == "a.txt\n"
 
@@ -70,7 +70,9 @@ async def test_one_that_never_opens_its_port(sample: SampleRun) -> None:
     sandbox = await opened(sample)
     result = await sandbox.run(with_services("touch ran", [MUTE], needed=True, patience_s=1))
     assert result.exit_code == 127
-    assert "The service mute did not open its port 8002 in 1 s. Its last lines:" in result.text
+    assert (
+        "The service mute did not have its port 8002 ready in 1 s. Its last lines:" in result.text
+    )
     assert "waiting" in result.text
 
 
@@ -105,6 +107,14 @@ async def test_nothing_of_a_service_outlives_the_command(sample: SampleRun) -> N
     await asyncio.sleep(0.5)
     assert (await sandbox.run("cat beat")).text == beat
     assert time.monotonic() - started < 30
+
+
+async def test_a_service_is_ready_when_it_says_so(sample: SampleRun) -> None:
+    command = f"(sleep 1; touch ready) & {SERVER.command}"
+    slow = SERVER.model_copy(update={"command": command, "ready": "[ -e ready ]"})
+    sandbox = await opened(sample, slow)
+    result = await sandbox.run("ls ready", services="needed")
+    assert (result.exit_code, result.text) == (0, "ready\n")
 
 
 async def test_commands_of_a_tree_take_turns(sample: SampleRun) -> None:

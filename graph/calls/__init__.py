@@ -1,0 +1,5 @@
+"""Calls that may fail or be cancelled: tried again, worked off to their end."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
