@@ -5,7 +5,7 @@ from .checks_prompt import write_checks_prompt as write_checks_prompt
 from .commands import Command as Command
 from .conflicts_prompt import write_conflicts_prompt as write_conflicts_prompt
 from .delivery import EVENTS as EVENTS
-from .delivery import read_act as read_act
+from .delivery import read_acts as read_acts
 from .issue_prompt import write_prompt as write_prompt
 from .pull_prompt import SETTLED_S as SETTLED_S
 from .pull_prompt import comments_of as comments_of

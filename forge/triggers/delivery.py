@@ -1,4 +1,4 @@
-"""What a delivery of GitHub tells, as an act; only the fields that are read are looked at."""
+"""What a delivery of GitHub tells, as acts; only the fields that are read are looked at."""
 
 import re
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from graph.errors import InvalidRequest
 _MOST_CHARACTERS: Final = 65_536
 _MOST_KEY: Final = 400
 _LONGEST_SHA: Final = 64
+_MOST_PULLS: Final = 20
 _SHA: Final = re.compile(r"[0-9a-f]{40,64}")
 _BRANCH: Final = "refs/heads/"
 _LOGIN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?$"
@@ -102,24 +103,25 @@ class _Told(_Model):
     deleted: bool = False
 
 
-def read_act(event: str, delivery: str, body: bytes, *, label: str) -> Act | None:
-    """The act that a delivery tells of; None where it can begin nothing.
+def read_acts(event: str, delivery: str, body: bytes, *, label: str) -> tuple[Act, ...]:
+    """The acts that a delivery tells of; none where it can begin nothing.
 
     `label` is the one that begins a run. What a bot did is no act. Raises InvalidRequest where the
     body is not what GitHub sends. Reads up to 25 MB, so it belongs in a thread.
     """
-    read = _READERS.get(event)
-    if read is None:
-        return None
+    if event not in EVENTS:
+        return ()
     try:
         told = _Told.model_validate_json(body)
     except ValidationError:
         raise InvalidRequest(f"The delivery of {event[:50]!a} is not as GitHub sends it.") from None
-    if event in _NOBODYS:
-        return read(told, delivery, label)
-    if told.sender.type == "Bot" or told.sender.login.endswith("[bot]"):
-        return None
-    return read(told, delivery, label)
+    of_bot = told.sender.type == "Bot" or told.sender.login.endswith("[bot]")
+    if of_bot and event not in _NOBODYS:
+        return ()
+    if event == _CHECKS:
+        return _checked(told)
+    act = _READERS[event](told, delivery, label)
+    return (act,) if act else ()
 
 
 def _labeled(told: _Told, delivery: str, label: str) -> Act | None:
@@ -180,14 +182,17 @@ def _closed(told: _Told, delivery: str, _label: str) -> Act | None:
     return act.model_copy(update={"merged": bool(pull.merged)})
 
 
-def _checked(told: _Told, _delivery: str, _label: str) -> Act | None:
-    """Checks ended. Those of a fork's pull request name none."""
+def _checked(told: _Told) -> tuple[Act, ...]:
+    """Checks ended, for each pull request of their commit; those of a fork's name none."""
     suite = told.check_suite
-    if told.action != "completed" or suite is None or not suite.pull_requests:
-        return None
-    repo, number = told.repository.full_name, suite.pull_requests[0].number
+    if told.action != "completed" or suite is None:
+        return ()
+    repo = told.repository.full_name
     key = f"suite:{repo.lower()}:{suite.id}:{suite.updated_at.timestamp():.0f}"
-    return act_on_pull(repo, number, "checks", key)
+    if not suite.pull_requests and _SHA.fullmatch(suite.head_sha):
+        return (_of_no_thread(told, "status", key, suite.head_sha),)
+    numbers = dict.fromkeys(each.number for each in suite.pull_requests[:_MOST_PULLS])
+    return tuple(act_on_pull(repo, number, "checks", f"{key}#{number}") for number in numbers)
 
 
 def _pushed(told: _Told, _delivery: str, _label: str) -> Act | None:
@@ -235,11 +240,10 @@ _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
     "pull_request_review": _reviewed,
     "pull_request_review_comment": _review_commented,
     _CLOSED: _closed,
-    _CHECKS: _checked,
     _STATUS: _judged,
     _PUSH: _pushed,
 }
-EVENTS: Final = tuple(_READERS)
+EVENTS: Final = (*_READERS, _CHECKS)
 """Events that the service subscribes to."""
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
-from forge.triggers import read_act
+from forge.triggers import read_acts
 from runs.deliveries import Deliveries
 from wiring.setting_groups.triggers import Autofix
 
@@ -26,7 +26,7 @@ class TriggerInbox:
         *,
         label: str,
         wake: Callable[[], Awaitable[None]],
-        autofix: Container[Autofix] = (),
+        autofix: Collection[Autofix] = (),
     ) -> None:
         """`autofix`: what the service goes on with by itself."""
         self._deliveries = deliveries
@@ -39,8 +39,11 @@ class TriggerInbox:
 
         Raises InvalidRequest or StoreError.
         """
-        act = await asyncio.to_thread(read_act, event, delivery, body, label=self._label)
-        if act is None or ((wanted := _OF_AUTOFIX.get(act.kind)) and wanted not in self._autofix):
-            return
-        if await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time()):
+        acts = await asyncio.to_thread(read_acts, event, delivery, body, label=self._label)
+        wanted = [act for act in acts if _OF_AUTOFIX.get(act.kind) in (None, *self._autofix)]
+        added = [
+            await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time())
+            for act in wanted
+        ]
+        if any(added):
             await self._wake()

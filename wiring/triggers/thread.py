@@ -63,6 +63,10 @@ class Thread(BaseModel):
         kept = await deliveries.thread(name_of(repo, number))
         return cls.model_validate(kept) if kept else cls(repo=repo, number=number)
 
+    def take_over(self, person: str) -> None:
+        """Somebody has acted: runs that begin by themselves are theirs, and counted anew."""
+        self.owner, self.fixes = person, 0
+
     async def keep(self, deliveries: Deliveries, *, live: bool) -> None:
         await deliveries.keep_thread(self.name, self.model_dump(), time.time(), live=live)
 

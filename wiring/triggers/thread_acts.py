@@ -196,6 +196,7 @@ class ThreadActs:
             await self._runs.cancel(thread.runs[-1], caller)
         else:
             await self._runs.resume(thread.runs[-1], caller, day=self._day, call=key)
+            thread.take_over(caller.name)
 
     async def _start(
         self, thread: Thread, comments: ThreadComments, act: Act, words: frozenset[str]
@@ -210,7 +211,7 @@ class ThreadActs:
             thread.pending = await self._request(thread, act, words)
             if thread.pending is None:
                 return
-            thread.owner, thread.fixes = thread.pending.owner, 0
+            thread.take_over(thread.pending.owner)
         await self._thread_runs.start_pending(thread)
 
     async def _tell(self, thread: Thread, act: Act, run_id: str, words: frozenset[str]) -> None:
@@ -221,6 +222,7 @@ class ThreadActs:
             await self._runs.message(
                 run_id, caller, said.text, call=act.key, received=said.received
             )
+            thread.take_over(caller.name)
             thread.note = "The run reads the newest comment at its next turn."
 
     async def _request(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from forge.triggers import Act, read_act
+from forge.triggers import Act, read_acts
 from forge.triggers.commands import Command
 from graph.errors import InvalidRequest
 
@@ -26,7 +26,10 @@ def example(name: str, **changes: Any) -> bytes:
 
 
 def read(event: str, body: bytes, delivery: str = "d-1") -> Act | None:
-    return read_act(event, delivery, body, label="coding-agent")
+    """The one act of a delivery."""
+    acts = read_acts(event, delivery, body, label="coding-agent")
+    assert len(acts) < 2
+    return acts[0] if acts else None
 
 
 def act_of(event: str, body: bytes) -> Act:
@@ -73,6 +76,26 @@ def test_checks_that_have_ended() -> None:
     assert act_of("check_suite", again).key != act.key
 
 
+def test_checks_count_for_each_pull_request_of_their_commit() -> None:
+    (row,) = json.loads(example("check_suite.completed"))["check_suite"]["pull_requests"]
+    rows = [{**row, "number": number} for number in (2, 5, 2)]
+    acts = suite_acts(check_suite__pull_requests=rows)
+    assert [(act.kind, act.number) for act in acts] == [("checks", 2), ("checks", 5)]
+    assert len({act.key for act in acts}) == 2
+
+
+def test_checks_that_name_no_pull_request_are_those_of_their_commit() -> None:
+    """GitHub names none of a fork's."""
+    (act,) = suite_acts(check_suite__pull_requests=[])
+    assert (act.kind, act.text) == ("status", "ec26c3e57ca3a959ca5aad62de7213c562f8c821")
+    assert not suite_acts(check_suite__pull_requests=[], check_suite__head_sha="../x")
+
+
+def suite_acts(**changes: Any) -> tuple[Act, ...]:
+    body = example("check_suite.completed", **changes)
+    return read_acts("check_suite", "d-1", body, label="coding-agent")
+
+
 def test_a_branch_that_moved() -> None:
     act = act_of("push", example("push", sender__type="Bot", ref="refs/heads/next/2"))
     assert (act.kind, act.repo, act.text) == ("pushed", "Codertocat/Hello-World", "next/2")
@@ -102,7 +125,6 @@ NOTHING: list[tuple[str, bytes]] = [
     ("pull_request_review_comment", example("pull_request_review_comment.created")),
     ("pull_request", example("pull_request.closed", action="opened")),
     ("check_suite", example("check_suite.completed", action="requested")),
-    ("check_suite", example("check_suite.completed", check_suite__pull_requests=[])),
     ("push", example("push", ref="refs/tags/v1")),
     ("push", example("push", deleted=True)),
     ("status", example("status", state="pending")),

@@ -36,11 +36,11 @@ def open_pull(
 
 async def ended(world: World, suite: int = 1) -> None:
     """A suite of checks has ended, and that was worked off."""
-    await told_of_suite(world, suite)
+    await told_of_suite(world, suite, NUMBER)
     await work_off(world)
 
 
-async def told_of_suite(world: World, suite: int, pull: int = NUMBER) -> None:
+async def told_of_suite(world: World, suite: int, *pulls: int, head: str = "") -> None:
     """A suite of checks has ended; GitHub's own bot tells of it."""
     await world.deliver(
         "check_suite",
@@ -48,9 +48,9 @@ async def told_of_suite(world: World, suite: int, pull: int = NUMBER) -> None:
             "action": "completed",
             "check_suite": {
                 "id": suite,
-                "head_sha": "",
+                "head_sha": head,
                 "updated_at": f"2026-01-01T00:00:{suite % 60:02d}Z",
-                "pull_requests": [{"number": pull}],
+                "pull_requests": [{"number": pull} for pull in pulls],
             },
             "sender": {"login": "github-actions[bot]", "type": "Bot"},
             "repository": {"full_name": "octo/sample"},
@@ -201,11 +201,32 @@ async def test_fixes_of_two_pull_requests_do_not_meet(world: World) -> None:
         for number in (NUMBER, NUMBER + 1):
             head = f"{number}" * 40
             open_pull(opened, head, check("tests", "failure"), number=number)
-            await told_of_suite(opened, number, pull=number)
+            await told_of_suite(opened, number, number)
         await work_off(opened)
-        ends = [run.request["pull_request_url"][-1] for run in await opened.runs()]
-        assert sorted(ends) == ["7", "8"]
+        assert await numbers(opened) == [7, 8]
         assert len(opened.ours) == 2
+
+
+async def test_a_suite_may_be_one_of_several_pull_requests(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        for number in (NUMBER, NUMBER + 1):
+            open_pull(opened, "1" * 40, check("tests", "failure"), number=number)
+        await told_of_suite(opened, 1, NUMBER, NUMBER + 1)
+        await work_off(opened)
+        assert await numbers(opened) == [7, 8]
+
+
+async def test_a_suite_of_a_fork_names_no_pull_request(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        open_pull(opened, "1" * 40, check("tests", "failure"))
+        await told_of_suite(opened, 1, head="1" * 40)
+        await work_off(opened)
+        assert await numbers(opened) == [7]
+
+
+async def numbers(world: World) -> list[int]:
+    """Of the pull requests that runs go on with."""
+    return sorted(int(run.request["pull_request_url"][-1]) for run in await world.runs())
 
 
 NOT_OURS: dict[str, dict[str, Any]] = {
@@ -242,20 +263,51 @@ async def test_three_fixes_until_a_person_acts(world: World) -> None:
         assert len(await opened.runs()) == 3
         (said,) = opened.ours
         assert "3 fixes in a row" in said
-        opened.hosted.issues[NUMBER] = ("Greet", "")
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        payload = {
-            **opened.payload("created", "ben"),
-            "comment": {"id": 5, "body": "/coding-agent try harder", "created_at": stamp},
-        }
-        payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "http://x/"}}
-        await opened.deliver("issue_comment", payload)
+        await comment_on_pull(opened, "/coding-agent try harder", "ben")
         await ended(opened, 50)
         open_pull(opened, "8" * 40, check("tests", "failure"))
         await ended(opened, 51)
         runs = await opened.runs()
         assert len(runs) == 5
         assert runs[-1].owner == "github:ben"
+
+
+@pytest.mark.parametrize("says", ["/coding-agent mind the tests", "/coding-agent resume"])
+async def test_a_message_and_a_resumption_are_acts_too(world: World, says: str) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        for number in range(3):
+            if number == 2:
+                opened.house.pace.hold("code")
+            open_pull(opened, f"{number}" * 40, check("tests", "failure"))
+            await told_of_suite(opened, number, NUMBER)
+            await opened.worker.round()
+            if number < 2:
+                await work_off(opened)
+        await opened.house.pace.reached("code")
+        if says.endswith("resume"):
+            await comment_on_pull(opened, "/coding-agent stop", "ben")
+            await opened.worker.round()
+            await log_of(opened.service, (await opened.runs())[-1].run_id)
+        await comment_on_pull(opened, says, "ben")
+        await opened.worker.round()
+        opened.house.pace.let_go("code")
+        await work_off(opened)
+        open_pull(opened, "8" * 40, check("tests", "failure"))
+        await ended(opened, 51)
+        runs = await opened.runs()
+        assert [run.owner for run in runs] == [*[f"github:{OURS}"] * 3, "github:ben"]
+
+
+async def comment_on_pull(world: World, body: str, by: str) -> None:
+    """A comment on the pull request, delivered."""
+    world.hosted.issues[NUMBER] = ("Greet", "")
+    said = world.hosted.say(NUMBER, by, body)
+    payload = {
+        **world.payload("created", by),
+        "comment": {"id": said.id, "body": body, "created_at": said.created_at},
+    }
+    payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "http://x/"}}
+    await world.deliver("issue_comment", payload)
 
 
 async def test_a_log_that_cannot_be_read_leaves_the_name(world: World) -> None:

@@ -88,7 +88,7 @@ async def test_a_kill_while_it_is_asked_for_loses_nothing(world: World) -> None:
     world.forge.forgive()
     world.hosted.reruns.clear()
     async with open_world(world.forge, world.hosted, world.house, **CI) as after:
-        await after.deliveries.postpone("suite:octo/sample:1:1767225601", 0)
+        await after.deliveries.postpone("suite:octo/sample:1:1767225601#7", 0)
         await after.worker.round()
         assert after.hosted.reruns == [50]
         await shown(after, 2, job("tests", "failure", 7))
