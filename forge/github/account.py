@@ -38,9 +38,19 @@ def read_signing_keys(github: Any, login: str) -> tuple[str, ...]:
 
 
 def read_own_repositories(github: Any, limit: int) -> list[Any]:
-    """The repositories that a person or a machine is a member of, the last pushed first."""
-    path = f"/user/repos?sort=pushed&per_page={limit}"
-    return list(github.requester.requestJsonAndCheck("GET", path)[1])
+    """The repositories that a person or a machine is a member of, the last pushed first.
+
+    So many that `limit` are not archived; of the newest thousand.
+    """
+    rows: list[Any] = []
+    for page in range(1, _MOST_PAGES + 1):
+        path = f"/user/repos?sort=pushed&per_page={_PAGE}&page={page}"
+        found = github.requester.requestJsonAndCheck("GET", path)[1]
+        rows += found
+        live = sum(not row["archived"] for row in rows)
+        if live >= limit or len(found) < _PAGE:
+            break
+    return rows
 
 
 def read_installed(github: Any) -> list[Any]:

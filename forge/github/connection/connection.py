@@ -18,6 +18,7 @@ from forge.github.api_errors import ApiError
 from forge.github.connection.call_errors import map_misfit, map_silence
 from forge.github.connection.client_pool import ClientPool
 from forge.github.connection.installation_tokens import AppKey, InstallationTokens
+from forge.github.connection.renamed import keep_queries
 from forge.github.connection.write_pacer import WritePacer
 from graph import Emit, RetryPolicy, unheard
 from graph.errors import CodingAgentError, ForgeUnauthorized
@@ -152,7 +153,7 @@ class Connection:
         elif self._app_key:
             key = self._app_key
             auth = pygithub.Auth.AppAuth(key.app_id, key.key.get_secret_value())
-        return pygithub.Github(
+        client = pygithub.Github(
             base_url=self._api_url,
             auth=auth,
             timeout=self._timeout_s,
@@ -162,6 +163,8 @@ class Connection:
             seconds_between_requests=None,
             seconds_between_writes=None,
         )
+        keep_queries(client)
+        return client
 
     def _call(self, what: str, call: "Callable[[Api], T]", token: SecretStr | None, repo: str) -> T:
         """The call's result, or one of ours for whatever PyGithub and what is below it raise."""

@@ -77,3 +77,13 @@ async def test_what_is_written_to_an_old_name_is_written(side: TrustedSide) -> N
     await side.github.add_reaction(NAME, "issue", 1, "eyes")
     assert [each.body for each in await side.github.comments(NAME, 1, 10)] == ["Second"]
     assert side.hosted.reactions == [("issues/1", "eyes")]
+
+
+async def test_what_is_asked_of_an_old_name_is_asked_whole(side: TrustedSide) -> None:
+    """GitHub leads to the present place with the query that it was asked with."""
+    side.hosted.issues[1] = ("A title", "A body")
+    for number in range(120):
+        side.hosted.say(1, "ada", f"Comment {number}")
+    side.forge.rename(side.hosted, "octo/renamed")
+    said = await side.github.comments(NAME, 1, 100)
+    assert [each.body for each in said] == [f"Comment {number}" for number in range(20, 120)]

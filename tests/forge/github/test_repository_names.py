@@ -1,5 +1,7 @@
 """Which repositories an account, or an App, is a member of."""
 
+from dataclasses import replace
+
 import pytest
 
 from graph.errors import ForgeUnauthorized
@@ -13,7 +15,14 @@ async def test_the_last_pushed_come_first(side: TrustedSide) -> None:
     await side.forge.add_repository("elsewhere/newer", side.source)
     await side.forge.add_repository("octo/old", side.source, archived=True)
     assert await side.github.repository_names(10) == ["elsewhere/newer", "octo/sample"]
-    assert await side.github.repository_names(2) == ["elsewhere/newer"]
+    assert await side.github.repository_names(1) == ["elsewhere/newer"]
+
+
+async def test_archived_ones_leave_room_for_those_of_the_next_page(side: TrustedSide) -> None:
+    for number in range(110):
+        side.forge.add_name(f"octo/old{number}", replace(side.hosted, archived=True))
+    assert await side.github.repository_names(100) == ["octo/sample"]
+    assert side.forge.calls("GET", "/user/repos") == 2
 
 
 async def test_an_app_has_those_that_it_is_installed_on(side: TrustedSide) -> None:
