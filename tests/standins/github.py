@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.standins.github_contract.held_app import HeldApp
+from tests.standins.github_contract.held_app import Answered, HeldApp
 from tests.standins.github_server.repository import HostedRepository
 from tests.standins.github_server.server import ForgeServer
 from tests.support.written_pieces import written_pieces
@@ -97,15 +98,19 @@ class GitHubStandIn(ForgeServer):
             await asyncio.sleep(fault.late_s)
             await super().handle(scope, receive, send)
             return
-        answered = _Answer()
+        asked = receive
         if fault.after or fault.cut:
-            await super().handle(scope, receive, answered.send)
-        if fault.cut:
-            await answered.half().__call__(scope, receive, send)
-        elif fault.status is None:
+            answered = Answered(await Request(scope, receive).body())
+            asked = answered.receive
+            await super().handle(scope, asked, answered.send)
+            if fault.cut:
+                half = answered.body[: len(answered.body) // 2]
+                await Response(half, media_type="application/json")(scope, asked, send)
+                return
+        if fault.status is None:
             await _drop(receive)
         else:
-            await HeldApp(fault.response())(scope, receive, send)
+            await HeldApp(fault.response())(scope, asked, send)
 
     def _next_fault(self, method: str, path: str) -> Fault | None:
         for wanted, end, fault in self._faults:
@@ -116,19 +121,6 @@ class GitHubStandIn(ForgeServer):
                 fault.times -= 1
                 return fault
         return None
-
-
-class _Answer:
-    """Keeps what the forge would have answered."""
-
-    def __init__(self) -> None:
-        self._body = b""
-
-    async def send(self, message: Message) -> None:
-        self._body += message.get("body", b"")
-
-    def half(self) -> Response:
-        return Response(self._body[: len(self._body) // 2], media_type="application/json")
 
 
 async def _drop(receive: Receive) -> None:

@@ -64,10 +64,19 @@ async def test_a_draft_is_a_draft(pushed: TrustedSide) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("fault", [Fault(502), Fault(500), DROPPED, Fault(cut=True)])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(502), "HTTP 502"),
+        (Fault(500), "HTTP 500"),
+        (DROPPED, "ConnectionError"),
+        (Fault(cut=True), "JSONDecodeError"),
+    ],
+)
 async def test_a_lost_answer_makes_no_second_one(
     pushed: TrustedSide,
     fault: Fault,
+    reason: str,
     after: bool,
 ) -> None:
     pushed.forge.fail("POST", PULLS, Fault(**{**vars(fault), "after": after}))
@@ -75,7 +84,7 @@ async def test_a_lost_answer_makes_no_second_one(
     assert pull.number == 1
     assert len(pushed.hosted.pulls) == 1
     assert pushed.forge.calls("POST", PULLS) == (1 if after or fault.cut else 2)
-    assert [type(event) for event in pushed.events] == [Retry]
+    assert [event.reason for event in pushed.events if isinstance(event, Retry)] == [reason]
 
 
 async def test_the_answer_lost_again_and_again_is_an_error(pushed: TrustedSide) -> None:

@@ -25,7 +25,7 @@ class HeldApp:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        answered = _Answered(await request.body())
+        answered = Answered(await request.body())
         if path == _GRAPHQL:
             await self._app(scope, answered.receive, answered.send)
             _hold_graphql(answered)
@@ -45,7 +45,7 @@ class HeldApp:
         await answered.response()(scope, receive, send)
 
 
-class _Answered:
+class Answered:
     """Gives an app the request's body and keeps what it answers."""
 
     def __init__(self, asked: bytes) -> None:
@@ -68,7 +68,7 @@ class _Answered:
         return Response(self.body, self.status, self.headers)
 
 
-def _hold_graphql(answered: _Answered) -> None:
+def _hold_graphql(answered: Answered) -> None:
     if answered.status == 200:
         for wrong in judge_graphql(answered.asked, answered.body):
             CONTRACT.break_by(f"GraphQL: {wrong}")
