@@ -64,7 +64,9 @@ _OF_NO_REGISTRY: Final = re.compile(
 )
 """How the source of a package begins that comes by git or from an address."""
 _PACKAGE = re.compile(r"(?:@[\w.-]+/)?[\w.-]+")
-_LOCK_FILES: Final = "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml yarn.lock bun.lock"
+_LOCK_FILES: Final = (
+    "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml yarn.lock bun.lock bun.lockb"
+)
 _WITHOUT: Final = """\
 const fs = require("fs"), [left, locks, command] = process.argv.slice(1);
 const manifests = JSON.parse(left), kept = new Map();

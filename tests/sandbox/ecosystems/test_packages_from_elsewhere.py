@@ -57,10 +57,10 @@ def test_packages_of_a_workspaces_members_count() -> None:
 
 
 @needs("node")
-@pytest.mark.parametrize("manager", ["npm", "pnpm", "yarn"])
+@pytest.mark.parametrize("manager", ["npm", "pnpm", "yarn", "bun"])
 def test_the_others_are_installed_and_the_manifest_stays(tmp_path: Path, manager: str) -> None:
     fails = "grep -q github: package.json && exit 1"
-    tools = {manager: f"echo x >> yarn.lock; {fails}; cp package.json seen", "npm": "echo http://r"}
+    tools = {manager: f"echo x >> yarn.lock; echo x >> bun.lockb; {fails}; cp package.json seen", "npm": "echo http://r"}
     if manager == "npm":
         tools = {"npm": f"{fails}; cp package.json seen"}
     for name, script in tools.items():
@@ -68,6 +68,7 @@ def test_the_others_are_installed_and_the_manifest_stays(tmp_path: Path, manager
         (tmp_path / name).chmod(0o755)
     packages = manifest(tiny="github:ada/tiny", other="^1.0.0")
     locks = {"npm": "package-lock.json", "pnpm": "pnpm-lock.yaml", "yarn": "yarn.lock"}
+    locks["bun"] = "bun.lockb"
     files = {"package.json": packages, locks[manager]: "# as it was\n"}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
