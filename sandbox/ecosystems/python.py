@@ -45,6 +45,8 @@ _ROOTS = re.compile(
     re.DOTALL,
 )
 """Settings and lists alone make no project of a folder of tests."""
+_SCRIPTS = tuple(f"{folder}run{link}tests.py" for folder in ("", "tests/") for link in ("", "_"))
+"""Names of a project's own runner, such as that of Django's packages."""
 _TEST_FOLDERS = ("tests", "test", "testing")
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
 _RUNNERS = ("pytest", "ruff", "flake8", "mypy")
@@ -61,14 +63,16 @@ def _tests(project: Project) -> Iterator[str]:
         yield f"{path}python3 -m pytest -q{_configured_below(project)}"
     elif project.has("manage.py"):
         yield f"{path}python3 manage.py test"
+    elif script := next(filter(project.has, _SCRIPTS), ""):
+        yield f"{path}python3 {script}"
     elif commands := list(_unittest_commands(project, files)):
         yield from (path + command for command in commands)
-    elif command := _hatch_command(project):
+    elif command := _hatch_command(project) or tox_command(project):
         yield command
     elif project.owned(_ROOTS, "doctest"):
         yield f"{path}python3 -m pytest -q --doctest-modules"
     elif _uses_tox(project):
-        yield tox_command(project) or "tox"
+        yield "tox"
     elif project.has("noxfile.py"):
         yield "nox"
 
@@ -254,7 +258,7 @@ PYTHON = Ecosystem(
     locks=r"(uv|poetry|pdm)\.lock|Pipfile\.lock",
     read=r"\.?mypy\.ini|hatch\.toml|requirements\.txt|(dev|tests?)-requirements\.txt"
     r"|requirements-(dev|tests?)\.txt",
-    seen=r"\.?ruff\.toml|\.flake8|pyrightconfig\.json|manage\.py|[^/]*requirements[^/]*\.(txt|in)"
+    seen=r"\.?ruff\.toml|\.flake8|pyrightconfig\.json|manage\.py|run_?tests\.py|[^/]*requirements[^/]*\.(txt|in)"
     r"|requirements/[^/]*\.(txt|in)",
     layout=r"__init__\.py|conftest\.py|src/[^/]*\.py",
     marks=(

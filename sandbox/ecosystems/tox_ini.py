@@ -10,6 +10,7 @@ from sandbox.ecosystems.project import Project
 _PLAIN = re.compile(r"""[\w./](?:[\w./ =:@%+,-]|'[^'{}]*'|"[^"{}$`\\!]*")*""")
 """A command that means the same to tox, to Hatch and to a shell."""
 _ARGUMENTS = re.compile(r"\{(?:pos)?args(?::([^{}]*))?\}")
+_TOP_FOLDER = re.compile(r"\{(?:toxinidir|tox_root)\}(/(?=\w))?")
 _MOST_COMMANDS = 5
 _REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
 _MOST_STEPS = 3
@@ -27,7 +28,18 @@ def tox_command(project: Project) -> str:
 
     tox itself would make one anew, with a network.
     """
-    return plain_command(_read(project.text("tox.ini")).get("testenv", "commands", fallback=""))
+    parser = _read(project.text("tox.ini"))
+    folder = _here(parser.get("testenv", "changedir", fallback="").strip())
+    commands = parser.get("testenv", "commands", fallback="")
+    if not folder or folder == ".":
+        return plain_command(_here(commands))
+    command = plain_command(commands) if re.fullmatch(r"\w[\w./-]*", folder) else ""
+    return command and f"cd {folder} && {command}"
+
+
+def _here(text: str) -> str:
+    """With the project's folder as the one that is worked in."""
+    return _TOP_FOLDER.sub(lambda match: "" if match[1] else ".", text)
 
 
 def plain_command(lines: str) -> str:

@@ -46,7 +46,14 @@ PYTHON = [
         {"tox.ini": "[testenv]\ncommands =\n  python a.py {posargs}\n  python b.py {posargs:-v}\n"},
         ("python a.py && python b.py -v",),
     ),
-    ({"tox.ini": "[testenv]\ncommands = ./run {toxinidir}\n"}, ("tox",)),
+    ({"tox.ini": "[testenv]\ncommands = ./run {toxinidir} {toxinidir}/a\n"}, ("./run . a",)),
+    ({"tox.ini": "[testenv]\ncommands = ./run {envdir}\n"}, ("tox",)),
+    ({"tox.ini": "[testenv]\nchangedir = {toxinidir}/a\ncommands = ./b\n"}, ("cd a && ./b",)),
+    ({"tox.ini": "[testenv]\nchangedir = a\ncommands = ./b {tox_root}\n"}, ("tox",)),
+    ({"tox.ini": "[testenv]\nchangedir = {envdir}\ncommands = ./b\n"}, ("tox",)),
+    ({"setup.py": "", "runtests.py": ""}, ("python3 runtests.py",)),
+    ({"setup.py": "", "tests/run_tests.py": ""}, ("python3 tests/run_tests.py",)),
+    ({"pytest.ini": "", "runtests.py": ""}, (PYTEST,)),
     ({"tox.ini": "[testenv]\ncommands = - ./run; rm -r x\n"}, ("tox",)),
     ({"tox.ini": "commands = ./run\n[testenv]\n"}, ("tox",)),
     ({"requirements/3.3/dev-requirements.txt": "pytest\n", "a.py": ""}, ()),
@@ -253,6 +260,13 @@ def test_doctests_are_run_where_there_are_no_other_tests() -> None:
     assert commands(documented) == (f"{PYTEST} --doctest-modules",)
     tested = RepositoryFiles({"setup.py": ""}, {"doctest": ("a.py",), "pytest": ("b.py",)})
     assert commands(tested) == (PYTEST,)
+    named = {"setup.py": "", "tox.ini": "[testenv]\ncommands = django-admin test\n"}
+    assert commands(RepositoryFiles(named, {"doctest": ("a.py",)})) == ("django-admin test",)
+    unsaid = {"setup.py": "", "tox.ini": "[testenv]\n"}
+    assert (
+        commands(RepositoryFiles(unsaid, {"doctest": ("a.py",)}))[0]
+        == f"{PYTEST} --doctest-modules"
+    )
 
 
 def test_each_package_has_checks_of_its_own() -> None:

@@ -60,7 +60,10 @@ def test_packages_of_a_workspaces_members_count() -> None:
 @pytest.mark.parametrize("manager", ["npm", "pnpm", "yarn", "bun"])
 def test_the_others_are_installed_and_the_manifest_stays(tmp_path: Path, manager: str) -> None:
     fails = "grep -q github: package.json && exit 1"
-    tools = {manager: f"echo x >> yarn.lock; echo x >> bun.lockb; {fails}; cp package.json seen", "npm": "echo http://r"}
+    tools = {
+        manager: f"echo x >> yarn.lock; echo x >> bun.lockb; {fails}; cp package.json seen",
+        "npm": "echo http://r",
+    }
     if manager == "npm":
         tools = {"npm": f"{fails}; cp package.json seen"}
     for name, script in tools.items():
