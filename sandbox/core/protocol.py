@@ -34,7 +34,7 @@ class Limits:
     pids: int = 256
     disk_mb: int = 2048
     weight: float = 1.0
-    output_bytes: int = 4 * 1024 * 1024
+    output_bytes: int = 64 * 1024 * 1024
     """Read at most; a command that writes more is stopped."""
 
     @property

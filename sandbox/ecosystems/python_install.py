@@ -84,6 +84,8 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     elif unlocked:
         steps.append(unlocked)
     steps += [_runner(venv, pip, name) for name in (*runners, *_plugins(project, runners))]
+    if "pytest" in runners:
+        steps.append(_fitting_pytest(venv, pip))
     if _compiles(project, pyproject):
         steps = [replace(step, builds=True) for step in steps]
     return InstallPlan(
@@ -253,6 +255,16 @@ def _runner(venv: str, pip: str, name: str) -> InstallStep:
     module = _MODULES.get(name, name.replace("-", "_"))
     find = f'{venv}/bin/python -c "import {module}"'
     return InstallStep(f"`{name}`", f"{find} || {pip} {name}")
+
+
+def _fitting_pytest(venv: str, pip: str) -> InstallStep:
+    """An older pytest, where the plugins that were installed cannot be loaded by the newest."""
+    python = f"{venv}/bin/python"
+    loads = f"{python} -m pytest --help >/dev/null"
+    # Apart from the project's settings and `conftest.py`; without pytest there is nothing to say.
+    command = f'cd && {{ ! {python} -c "import pytest" 2>/dev/null || {loads}; }}'
+    older = (f"cd && {pip} 'pytest<{major}' && {loads}" for major in (9, 8))
+    return InstallStep("a pytest that loads its plugins", command, tuple(older))
 
 
 def _plugins(project: Project, runners: tuple[str, ...]) -> Iterator[str]:

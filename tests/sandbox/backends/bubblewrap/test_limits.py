@@ -192,6 +192,14 @@ async def test_endless_output_is_stopped(data_dir: Path) -> None:
     assert 1 << 20 < len(result.output) + result.dropped <= (1 << 20) + (64 << 10)
 
 
+async def test_tests_that_say_very_much_come_to_their_end(data_dir: Path) -> None:
+    sandbox = limited(data_dir, Limits())
+    result = await sandbox.run("head -c 12M /dev/zero; echo end")
+    assert (result.exit_code, result.limit) == (0, None)
+    assert result.output.endswith(b"end\n")
+    assert len(result.output) + result.dropped == (12 << 20) + 4
+
+
 async def test_a_caller_may_ask_for_more_than_is_usual(data_dir: Path) -> None:
     sandbox = limited(data_dir, Limits(output_bytes=1 << 20))
     result = await sandbox.run("head -c 3M /dev/zero", keep_bytes=4 << 20)
