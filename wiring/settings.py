@@ -28,7 +28,7 @@ from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.branch_prefix import BRANCH_PREFIX, BranchPrefix
 from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
-from wiring.setting_types.database_url import DatabaseUrl, password_of
+from wiring.setting_types.database_url import DatabaseUrl, passwords_of
 from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
 from wiring.setting_types.mailbox import Mailbox
 from wiring.setting_types.paths import AbsolutePath, Folders, absolute
@@ -198,7 +198,7 @@ class Settings(GitHubAppSettings, TriggerSettings, _RoleSettings):
             *own,
             *(self.otel_exporter_otlp_headers, self.signing_key, self.github_app_key),
             *(self.webhook_url, self.webhook_secret, self.slack_webhook_url),
-            self.database_url and password_of(self.database_url),
+            *(passwords_of(self.database_url) if self.database_url else ()),
             *(key.key for key in self.api_keys),
             *self.github_webhook_secrets,
             *(secret.value for secret in self.setup_secrets),

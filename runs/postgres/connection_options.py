@@ -1,10 +1,11 @@
 """How this product connects to a PostgreSQL server: over TLS, and with an end to each wait."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 from psycopg import ProgrammingError, pq
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from graph.errors import StoreError
 
@@ -12,6 +13,9 @@ SCHEMA: Final = "coding_agent"
 """Of all tables, so that a database may hold others."""
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _VERIFIED: Final = ("verify-ca", "verify-full")
+_SAID: Final = ("disable", "require")
+"""Others that an address may hold leave it to whoever answers."""
+_UNUSABLE: Final = {"target_session_attrs": "none of them"}
 _DEFAULTS: Final = {
     "application_name": "coding-agent",
     "client_encoding": "utf8",
@@ -42,7 +46,7 @@ class ConnectionOptions:
         """What libpq is given; what the address says itself goes before. Raises StoreError.
 
         A server elsewhere must offer TLS: else libpq would send the password and all else in
-        the clear where somebody between says that it does not.
+        the clear where somebody between says that it does not. The address alone may allow that.
         """
         try:
             given = conninfo_to_dict(self.url)
@@ -51,11 +55,10 @@ class ConnectionOptions:
                 "CODING_AGENT_DATABASE_URL is no address of a PostgreSQL database.",
                 "It looks like postgresql://USER:PASSWORD@HOST/DATABASE, with % and @ escaped.",
             ) from None
-        known = _environment() | given
-        hosts = str(known.get("hostaddr") or known.get("host") or "").split(",")
-        here = all(map(_is_here, hosts))
-        tls = {} if here or known.get("sslmode") in _VERIFIED else {"sslmode": "require"}
-        return {**_DEFAULTS, **tls, **given}
+        known = _with_what_libpq_adds(given)
+        is_said = given.get("sslmode") in _SAID or known.get("sslmode") in _VERIFIED
+        tls = {} if is_said or _is_here(known) else {"sslmode": "require"}
+        return {**_DEFAULTS, **given, **tls}
 
     @property
     def session(self) -> str:
@@ -69,12 +72,20 @@ class ConnectionOptions:
         )
 
 
-def _environment() -> dict[str, Any]:
-    """What libpq takes of its own variables, such as PGHOST, where the address says nothing."""
-    options = pq.Conninfo.get_defaults()
-    return {each.keyword.decode(): each.val.decode() for each in options if each.val}
+def _with_what_libpq_adds(given: dict[str, Any]) -> dict[str, str]:
+    """What libpq would connect with: of the address, a service's file, and variables as PGHOST.
+
+    It says so of an address that it goes no further with than to read it.
+    """
+    read = pq.PGconn.connect_start(make_conninfo("", **{**given, **_UNUSABLE}).encode())
+    try:
+        return {each.keyword.decode(): each.val.decode() for each in read.info if each.val}
+    finally:
+        read.finish()
 
 
-def _is_here(host: str) -> bool:
-    """Whether a host is this machine: a folder of sockets, or a name of the loopback."""
-    return not host or host.startswith(("/", "@")) or host in _LOOPBACK
+def _is_here(known: dict[str, str]) -> bool:
+    """Whether each host is this machine: a folder of sockets, or a name of the loopback."""
+    hosts, numbers = known.get("host", "").split(","), known.get("hostaddr", "").split(",")
+    places = [number or host for host, number in zip_longest(hosts, numbers, fillvalue="")]
+    return all(not place or place.startswith(("/", "@")) or place in _LOOPBACK for place in places)

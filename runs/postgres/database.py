@@ -39,15 +39,16 @@ class PostgresDatabase:
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="store")
         self._free: asyncio.LifoQueue[Session] = asyncio.LifoQueue()
         self._open = False
+        self._migrations: Sequence[str] = ()
 
     async def open(self, migrations: Sequence[str] = ()) -> None:
+        """Bring the tables up to date; where that fails, each call tries it first."""
         if not self._open:
             for session in self._sessions:
                 self._free.put_nowait(session)
             self._open = True
-        if migrations and not await self.read(partial(_is_current, migrations=migrations)):
-            migrate = partial(_migrate, migrations=migrations)
-            await self._call(lambda session: session.write(migrate), _MIGRATING_S)
+        self._migrations = migrations or self._migrations
+        await self._bring_up_to_date()
 
     async def close(self) -> None:
         """Wait for what goes on, then close all connections."""
@@ -73,7 +74,23 @@ class PostgresDatabase:
         """Call `function` with the driver's own connection, twice where the first was lost."""
         return await self._call(lambda session: session.use(function))
 
-    async def _call(self, function: Callable[[Session], T], answer_s: float | None = None) -> T:
+    async def _bring_up_to_date(self) -> None:
+        if not (migrations := self._migrations):
+            return
+        is_current, migrate = (
+            partial(each, migrations=migrations) for each in (_is_current, _migrate)
+        )
+        if not await self._call_at_once(lambda session: session.read(is_current)):
+            await self._call_at_once(lambda session: session.write(migrate), _MIGRATING_S)
+        self._migrations = ()
+
+    async def _call(self, function: Callable[[Session], T]) -> T:
+        await self._bring_up_to_date()
+        return await self._call_at_once(function)
+
+    async def _call_at_once(
+        self, function: Callable[[Session], T], answer_s: float | None = None
+    ) -> T:
         if not self._open:
             raise StoreError("The store is closed.")
         try:

@@ -1,6 +1,7 @@
 """The store on PostgreSQL: one database for all processes, on any number of machines."""
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from runs.sql.dialect import Dialect, count_rows
 from runs.sql.store import SqlStore
 from runs.store.protocol import QueueState
 from runs.store.supervision import supervise
+
+log = logging.getLogger(__name__)
 
 _START: Final = 2
 _CONNECTIONS: Final = 4
@@ -59,7 +62,8 @@ class PostgresStore(SqlStore):
     No process is known to be dead before its leases end. `connections` are the most at once,
     beside one more that hears of changes by others, where this process `listens`. With `slots`
     each run is driven by a process that is started for it, so many at once: what is left is always
-    taken up, and what events add up to is kept for all.
+    taken up, and what events add up to is kept for all. One that `opens_without` its database is
+    open where that is away: each call then fails until it is there.
     """
 
     def __init__(
@@ -70,11 +74,13 @@ class PostgresStore(SqlStore):
         listens: bool = True,
         connections: int = _CONNECTIONS,
         slots: int | None = None,
+        opens_without: bool = False,
         migrations: Sequence[str] = MIGRATIONS,
     ) -> None:
         self._options = options
         self._service = service or f"{os.getpid()}-{secrets.token_hex(8)}"
         self._listens = listens
+        self._opens_without = opens_without
         self._migrations = migrations
         clock = DatabaseClock()
         self.database = PostgresDatabase(options, clock, connections=connections)
@@ -94,9 +100,11 @@ class PostgresStore(SqlStore):
             await self._writer.open(self._migrations)
             if self._listens:
                 await self.probe()
-        except BaseException:
-            await self._writer.close()
-            raise
+        except BaseException as error:
+            if not (self._opens_without and isinstance(error, StoreError)):
+                await self._writer.close()
+                raise
+            log.warning("the store opens without its database: %s", error)
         if self._listens:
             self._listener = ChangeListener(
                 self._options, self._service, self._notify, picks_up=picks_up

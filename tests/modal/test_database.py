@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +14,7 @@ import pytest_asyncio
 from tests.modal.deployment import APP, FUNCTIONS, ROOT, Deployment
 from tests.modal.test_runs import scrape
 from tests.modal_plane.availability import need_containers
+from tests.standins.certificate import NAME
 from tests.standins.claude import Silence
 from tests.standins.postgres_server import PostgresServer, serving
 from tests.support.polling import until
@@ -191,6 +193,30 @@ async def test_a_run_preempted_as_its_change_is_told_has_the_files_of_its_checkp
         await deployment.plane.preempt("run", hard=True)
         await run.ended()
         assert run.end["status"] == "succeeded", run.end
+
+
+async def test_a_container_that_begins_while_the_database_is_away_serves_once_it_is_back(
+    place: Place,
+) -> None:
+    deployment, server = place.deployment, place.server
+    repo = await deployment.host()
+    async with deployment.client() as http:
+        server.stop()
+        with suppress(KeyError):  # where none has served before
+            await deployment.plane.preempt("api", hard=True)
+        for path in ("/ready", "/runs", "/figures"):
+            answer = await http.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable"), path
+        order = {"repoUrl": repo.url, "prompt": "Greet later."}
+        assert (await http.post("/code", json=order)).json()["code"] == "store_unavailable"
+        assert (await http.get("/health")).status_code == 200
+        assert "coding_agent_store_up 0.0" in (await http.get("/metrics")).text
+        server.start(f"listen_addresses={NAME}")
+        assert (await http.get("/ready")).status_code == 200
+        run = await deployment.start(http, "Greet again.", repo, small_change())
+        await run.ended()
+        await deployment.check(run)
+        assert run.end["status"] == "succeeded"
 
 
 async def test_doctor_says_what_to_mend_while_the_database_is_away(place: Place) -> None:

@@ -240,8 +240,12 @@ def test_another_database_is_refused_and_not_shown(
 
 
 def test_a_databases_password_is_a_secret_of_its_own() -> None:
-    settings = Settings(database_url=SecretStr("postgresql://me:hush-hush@host/runs"))
-    assert SecretStr("hush-hush") in settings.secrets
+    for url in (
+        "postgresql://me:hush%2Dhush@host/runs",
+        "postgresql://host/runs?user=me&password=hush-hush",
+        "postgresql://me@host/runs?sslkey=me.key&sslpassword=hush-hush",
+    ):
+        assert SecretStr("hush-hush") in Settings(database_url=SecretStr(url)).secrets
 
 
 def test_settings_are_frozen() -> None:

@@ -87,6 +87,7 @@ class DatabaseRecords(DeployedRecords):
             listens=serves,
             connections=_SERVING if serves else 1,
             slots=self._settings.max_concurrent_runs,
+            opens_without=serves,
         )
 
     def checkpoints(self, store: Store, mount: Mount, disk: Path) -> "Checkpoints":  # noqa: ARG002 - nothing is on a disk

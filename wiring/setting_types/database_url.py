@@ -1,11 +1,12 @@
 """The address of a PostgreSQL database, with the password in it."""
 
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
 _SCHEMES: Final = ("postgresql", "postgres")
+_NAMED: Final = ("password", "sslpassword")
 
 
 def _database_url(value: object) -> object:
@@ -19,7 +20,12 @@ def _database_url(value: object) -> object:
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
 
 
-def password_of(url: SecretStr) -> SecretStr | None:
-    """The password alone, as a message might show it."""
-    password = urlsplit(url.get_secret_value()).password
-    return SecretStr(password) if password else None
+def passwords_of(url: SecretStr) -> tuple[SecretStr, ...]:
+    """Each password alone, as a message might show it."""
+    parts = urlsplit(url.get_secret_value())
+    named = parse_qs(parts.query)
+    found = [
+        unquote(parts.password or ""),
+        *(each for name in _NAMED for each in named.get(name, ())),
+    ]
+    return tuple(SecretStr(each) for each in found if each)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ import pytest_asyncio
 from tests.modal.deployment import Deployment
 from tests.modal.preemptions.checks import HOSTS, LONG_S, check_run, happened
 from tests.modal_plane.availability import need_containers
+from tests.standins.postgres_server import records_on_loopback
 from tests.support.polling import until
 from tests.support.whole_runs.hosted_repository import GREETER
 from tests.support.whole_runs.service_client import Run
@@ -24,6 +25,9 @@ pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.asyncio(loop_scope="module"),
 ]
+
+
+DATABASE: Final = "CODING_AGENT_DATABASE_URL"
 
 
 @dataclass(frozen=True)
@@ -142,13 +146,16 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bench() -> AsyncIterator[Bench]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["dicts", "database"])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     need_containers()
-    claude = SteadyClaude()
-    async with Deployment.open(reply=claude, env=HOSTS) as deployment:
-        yield Bench(deployment, claude)
-        assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
+    claude, env = SteadyClaude(), dict(HOSTS)
+    with ExitStack() as opened:
+        if request.param == "database":
+            env[DATABASE] = opened.enter_context(records_on_loopback())
+        async with Deployment.open(reply=claude, env=env) as deployment:
+            yield Bench(deployment, claude)
+            assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -1,5 +1,7 @@
 """How the address of a database is taken: TLS where it is elsewhere, and never shown."""
 
+from pathlib import Path
+
 import pytest
 
 from graph.errors import StoreError
@@ -18,11 +20,25 @@ from runs.postgres.connection_options import ConnectionOptions
         ("postgresql://me@db.example/runs?sslmode=verify-full", "verify-full"),
         ("postgresql://me@db.example/runs?sslmode=disable", "disable"),
         ("postgresql://me@localhost/runs?hostaddr=203.0.113.5", "require"),
+        ("postgresql://me@db.example,localhost/runs?hostaddr=,127.0.0.1", "require"),
+        ("postgresql://me@localhost,/runs?hostaddr=,203.0.113.5", "require"),
+        ("postgresql://me@db.example/runs?sslmode=prefer", "require"),
+        ("postgresql://me@db.example/runs?sslmode=allow", "require"),
+        ("postgresql://me@db.example/runs?sslmode=verify-ca", "verify-ca"),
+        ("postgresql://me@db.example/runs?sslrootcert=/etc/ca.pem", "require"),
+        ("postgresql://me@db.example/runs?sslrootcert=system", None),
+        ("postgresql://me@db.example/runs?passfile=/etc/passwords", "require"),
+        ("postgresql://me@db.example/runs?target_session_attrs=read-write", "require"),
+        ("postgresql:///runs?host=db.example", "require"),
+        ("host=db.example dbname=runs", "require"),
+        ("host=/run/postgresql dbname=runs", None),
         ("postgresql://me@localhost/runs", None),
         ("postgresql://me@127.0.0.1/runs", None),
         ("postgresql://me@[::1]/runs", None),
         ("postgresql:///runs", None),
         ("postgresql://me@/runs?host=/run/postgresql", None),
+        ("postgresql://me@%2Frun%2Fpostgresql/runs", None),
+        ("postgresql://me@localhost,127.0.0.1/runs?hostaddr=127.0.0.1,", None),
     ],
 )
 def test_a_server_elsewhere_must_offer_tls(url: str, mode: str | None) -> None:
@@ -38,6 +54,38 @@ def test_a_server_that_variables_of_libpq_name_is_elsewhere_too(
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     for url in ("postgresql:///runs", "postgresql://db.example/runs"):
         assert "sslmode" not in ConnectionOptions(url).parameters  # libpq's own holds
+
+
+_SERVICES = """
+[elsewhere]
+host=db.example
+[open]
+host=db.example
+sslmode=disable
+[checked]
+host=db.example
+sslmode=verify-full
+[here]
+host=localhost
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "mode"),
+    [("elsewhere", "require"), ("open", "require"), ("checked", None), ("here", None)],
+)
+def test_a_server_that_a_services_file_names_is_elsewhere_too(
+    service: str, mode: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = tmp_path / "services"
+    services.write_text(_SERVICES)
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    named = ConnectionOptions(f"postgresql:///runs?service={service}").parameters
+    assert (named["service"], named.get("sslmode")) == (service, mode)
+    beside = ConnectionOptions(f"postgresql://db.example/runs?service={service}").parameters
+    assert beside.get("sslmode") == (None if service == "checked" else "require")
+    monkeypatch.setenv("PGSERVICE", service)
+    assert ConnectionOptions("postgresql:///runs").parameters.get("sslmode") == mode
 
 
 def test_what_the_address_says_goes_before() -> None:

@@ -186,6 +186,35 @@ async def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert "hush-hush" not in f"{raised.value}{raised.value.hint}"
 
 
+async def test_a_store_that_opens_without_its_database_works_once_that_is_there() -> None:
+    with serving() as server:
+        url = server.new_database()
+        server.stop()
+        async with opened(url, opens_without=True) as store:
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await add(store)
+            server.start()
+            run = await add(store)
+            async with opened(url) as other:
+                with store.watch(run.run_id):
+                    heard = asyncio.Event()
+                    store.subscribe(lambda _: heard.set())
+                    await append(other, run, text("a"))
+                    await asyncio.wait_for(heard.wait(), 30)
+
+
+async def test_a_store_that_opens_without_its_database_says_what_is_wrong_with_it(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.new_database()
+    async with opened(url, migrations=(*MIGRATIONS, "CREATE TABLE more (a TEXT)")):
+        pass
+    async with opened(url, opens_without=True) as store:
+        with pytest.raises(VersionChanged, match="newer version"):
+            await store.get("none")
+
+
 async def test_more_callers_than_connections_wait_their_turn(postgres: PostgresServer) -> None:
     url = postgres.new_database()
     async with opened(url, connections=2) as store:
