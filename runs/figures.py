@@ -12,7 +12,6 @@ from graph import repo_name
 from runs.store.outcome import Outcome
 
 _DAY_S: Final = 86_400
-_repo_of: Final = lru_cache(maxsize=1024)(repo_name)
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,12 @@ class Figures:
 
 def figures_of(outcomes: Iterable[Outcome]) -> list[Figures]:
     """The newest week first, and within it repositories by name; of runs, the newest first."""
-    groups: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    days: dict[tuple[float, str], list[Outcome]] = defaultdict(list)
     for one in outcomes:
-        groups[week_of(one.created_at), _repo_of(one.repo_url)].append(one)
+        days[one.created_at // _DAY_S, one.repo_url].append(one)
+    groups: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for (day, repo_url), found in days.items():
+        groups[_week_of_day(int(day)), repo_name(repo_url)] += found
     ordered = sorted(groups.items(), key=lambda item: item[0][1])
     ordered.sort(key=lambda item: item[0][0], reverse=True)
     return [_figures(week, repo, found) for (week, repo), found in ordered]
@@ -65,13 +67,14 @@ def begin_of_weeks(now: float, weeks: int) -> float:
 def _figures(week: str, repo: str, found: list[Outcome]) -> Figures:
     costs = [one.cost_usd for one in found]
     waits = [one.published_at - one.created_at for one in found if one.published_at]
-    drafts = Counter(one.reason or "asked_for" for one in found if one.pr_number and one.pr_draft)
+    pulled = [one for one in found if one.pr_number]
+    drafts = Counter(one.reason or "asked_for" for one in pulled if one.pr_draft)
     return Figures(
         week=week,
         repo=repo,
         repo_url=found[0].repo_url,
         runs=len(found),
-        pulls=frozenset(one.pr_number for one in found if one.pr_number),
+        pulls=frozenset(one.pr_number for one in pulled if one.pr_number),
         cost_usd=round(sum(cost for cost in costs if cost is not None), 8),
         unpriced=costs.count(None),
         seconds_to_pull=round(median(waits), 1) if waits else None,

@@ -104,7 +104,7 @@ class RunReader:
         since = begin_of_weeks(time.time(), weeks)
         owner = None if caller.reads_others else caller.name
         found = await self._store.outcomes(owner, since)
-        visible = [one for one in found if caller.reads(one.owner, one.repo_url)]
+        visible = (one for one in found if caller.reads(one.owner, one.repo_url))
         return await asyncio.to_thread(figures_of, visible), since
 
     async def acts(

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from api.http.deliveries import DeliveryInbox
 from api.http.guards.host_names import LOOPBACK_HOSTS
@@ -76,7 +76,8 @@ class AppOptions:
         """The caller, with the repositories whose runs it may read."""
         if not self.team:
             return caller
-        return replace(caller, reads_repo=partial(self._is_usable, caller.name))
+        is_usable = lru_cache(maxsize=4096)(partial(self._is_usable, caller.name))
+        return replace(caller, reads_repo=is_usable)  # runs are many, repositories few
 
     def _is_usable(self, name: str, repo_url: str) -> bool:
         """A checkout of the machine is nobody's repository but its user's."""

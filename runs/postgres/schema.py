@@ -133,4 +133,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """
     ALTER TABLE threads ALTER COLUMN name TYPE TEXT COLLATE "C";
     """,
+    """
+    CREATE INDEX runs_by_outcome ON runs (
+        created_at, owner, repo_url, cost_usd, published_at, pr_number, reason, pr_draft
+    );
+    """,
 )

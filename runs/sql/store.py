@@ -140,7 +140,7 @@ class SqlStore(ABC):
     async def outcomes(self, owner: str | None, since: float) -> list[Outcome]:
         sql, values = select_outcomes(owner, since)
         return await self._reader.read(
-            lambda connection: [Outcome._make(row) for row in connection.execute(sql, values)]
+            lambda connection: list(map(Outcome._make, connection.execute(sql, values)))
         )
 
     async def delete(self, run_id: str, by: str = "") -> None:

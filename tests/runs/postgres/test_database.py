@@ -24,6 +24,7 @@ from runs.postgres.connection_options import ConnectionOptions
 from runs.postgres.database import PostgresDatabase
 from runs.postgres.schema import MIGRATIONS
 from runs.postgres.store import PostgresStore
+from runs.sql.outcome_rows import select_outcomes
 from runs.store.outcome import Outcome
 from runs.store.protocol import QueueState, RunQuery
 from tests.standins.certificate import NAME, make_certificate
@@ -326,6 +327,27 @@ async def test_runs_of_an_older_database_have_outcomes_too(postgres: PostgresSer
         runs = await store.find(RunQuery())
         assert await store.outcomes(None, 0.0) == [Outcome.of(found) for found in runs]
         assert runs[1].pr_number == 2**40
+
+
+@pytest.mark.parametrize("owner", [None, "ann"])
+async def test_figures_are_read_without_the_records(
+    postgres: PostgresServer, owner: str | None
+) -> None:
+    url = postgres.new_database()
+    name = database_of(url)
+    async with opened(url) as store:
+        await add(store)
+    postgres.execute("VACUUM ANALYZE coding_agent.runs", name)
+    for way in ("seqscan", "bitmapscan"):  # cheaper where there is one run
+        postgres.execute(f"ALTER DATABASE {name} SET enable_{way} TO off")
+    postgres.execute(f"ALTER DATABASE {name} SET search_path TO coding_agent")
+    sql, values = select_outcomes(owner, 1.0)
+    for key, value in values.items():
+        sql = sql.replace(f":{key}", repr(value))
+    plan = "\n".join(row[0] for row in postgres.execute(f"EXPLAIN {sql}", name))
+    assert "Index Only Scan" in plan
+    assert "runs_by_outcome" in plan
+    assert "Sort" not in plan
 
 
 async def test_what_events_add_up_to_is_of_all_processes_and_stays_when_runs_go(

@@ -9,8 +9,7 @@ from runs.sqlite.schema import MIGRATIONS as OF_SQLITE
 ONLY_THERE = {"services", "removed_by_time", "totals"}
 """On a machine locks say which processes live, and each counts what it logs; removed runs are asked
 for by time there."""
-ONLY_HERE = {"removed_by_owner", "runs_by_outcome"}
-"""Rows of PostgreSQL are read past their records, which lie elsewhere where they are long."""
+ONLY_HERE = {"removed_by_owner"}
 
 _OTHER_ORDER = "ALTER COLUMN name TYPE TEXT COLLATE"
 """Of names, in PostgreSQL alone; SQLite has it from the start, and no statement for it."""

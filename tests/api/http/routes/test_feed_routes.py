@@ -65,6 +65,20 @@ async def test_the_feed_takes_a_readers_place() -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_readers")
 
 
+async def test_each_repository_is_judged_once_however_many_runs_there_are() -> None:
+    service, judged = MemoryService(), []
+    for number in range(30):
+        service.add("ann", repo_url=f"https://github.com/o/r{number % 3}")
+
+    def allowed(_: str, full_name: str) -> bool:
+        judged.append(full_name)
+        return full_name != "o/r0"
+
+    async with client_of(service, auth=Auth(KEYS), repo_allowed=allowed, team=True) as client:
+        assert len((await client.get("/runs", headers=BOB)).json()["runs"]) == 20
+    assert sorted(judged) == ["o/r0", "o/r1", "o/r2"]
+
+
 async def test_a_key_reads_its_own_runs_or_those_of_its_team() -> None:
     service = MemoryService()
     run_id = service.add("ann")
