@@ -82,8 +82,8 @@ class Group:
         self._weight = self._limits.weight
         for folder in self._folders:
             for name, text in _weights(self._weight).items():
-                if (folder / name).exists():
-                    _write(folder / name, text)
+                with contextlib.suppress(OSError):
+                    _set(folder, name, text)
             _weigh(folder.parent, self._limits.cpus)
 
     def end(self) -> Usage:
@@ -261,10 +261,21 @@ def _limit(folder: Path, limits: Limits, weight: float) -> set[str]:
         "cpu.max": f"{quota} {PERIOD_US}",
         **_weights(weight),
     }
-    there = [name for name in settings if (folder / name).exists()]
-    for name in there:
-        (folder / name).write_text(settings[name])
+    there = [name for name, text in settings.items() if _set(folder, name, text)]
     return {name.partition(".")[0] for name in there}
+
+
+def _set(folder: Path, name: str, text: str) -> bool:
+    """Write a setting; whether it is there. Raises OSError: it is not taken."""
+    try:
+        handle = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        os.write(handle, text.encode())
+    finally:
+        os.close(handle)
+    return True
 
 
 def _weights(weight: float) -> dict[str, str]:
@@ -274,14 +285,14 @@ def _weights(weight: float) -> dict[str, str]:
 def _weigh(home: Path, cpus: float) -> None:
     """Let a home weigh as many processes as its groups may run at once, each by its own weight."""
     for name, one, most in _WEIGHTS:
-        if (home / name).exists():
-            groups = (Path(entry) for entry in os.scandir(home) if entry.is_dir())
-            running = sum(_number(group / name) for group in groups)
+        if _number(f"{home}/{name}"):
+            groups = (entry.path for entry in os.scandir(home) if entry.is_dir())
+            running = sum(_number(f"{group}/{name}") for group in groups)
             weight = round(max(running * max(cpus, 1), one))
             _write(home / name, str(min(weight, most)))
 
 
-def _number(file: Path) -> int:
+def _number(file: str) -> int:
     """What a file says; of a group that has just gone, nothing."""
     text = read_text(file).strip()
     return int(text) if text.isdecimal() else 0

@@ -47,6 +47,8 @@ _HOST_ETC = (
 )
 _NAMESPACES = "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts"
 _CONFINED = "--disable-userns --assert-userns-disabled --cap-drop ALL --new-session --clearenv"
+_SETS_AND_BECOMES = re.compile(r"(?:\w+=\S+ )+exec /bin/bash -c ")
+"""A command after its variables, as `prepare_command` puts them together."""
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 NPROC_BACKSTOP = 4096
@@ -124,9 +126,18 @@ def barrier_words(fd: int) -> str:
 
 
 def receiving_program(fd: int) -> list[str]:
-    """What becomes the program whose words lie in a file of ours, each ended by a NUL."""
-    script = f'mapfile -t -d "" -u {fd} words; exec {fd}<&-; exec -- "${{words[@]}}"'
+    """What becomes a program: a line of bash lies in a file of ours, then the line's words."""
+    read = f'mapfile -t -d "" -u {fd} words; exec {fd}<&-'
+    script = f'{read}; set -- "${{words[@]:1}}"; eval "${{words[0]}}"'
     return ["/bin/bash", "-c", script, "bash"]
+
+
+def received_words(program: Sequence[str]) -> list[str]:
+    """What has the receiving program become another: no bash is started to start one."""
+    match program:
+        case ["/bin/bash", "-c", line, "bash"] if _SETS_AND_BECOMES.match(line):
+            return [line]
+    return ['exec -- "$@"', *program]
 
 
 def output_words(fd: int) -> str:

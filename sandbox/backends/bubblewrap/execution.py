@@ -23,6 +23,7 @@ from functools import partial
 
 from graph.calls import settle
 from graph.errors import SandboxLost
+from sandbox.backends.bubblewrap.argv import received_words
 from sandbox.backends.bubblewrap.child_fds import ChildFds, Pipe
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import LimitHit
@@ -112,9 +113,9 @@ class Execution:
         self.output, self._output_bytes = kept, output_bytes
 
     def give(self, program: Sequence[str]) -> None:
-        """Have it become a program. Blocks."""
+        """Have it become a program."""
         assert self._spawned.words is not None, "it has a program"
-        data = b"".join(os.fsencode(word) + b"\0" for word in program)
+        data = b"".join(os.fsencode(word) + b"\0" for word in received_words(program))
         os.pwrite(self._spawned.words, data, 0)
         self._signal(RUN_SIGNAL)
 

@@ -36,7 +36,7 @@ class Mounted:
         return cls({path: _identify(path) for path in paths})
 
     def are_there(self) -> bool:
-        """Blocks."""
+        """Three looks at a disk of this machine, which take less than to have a thread do it."""
         return all(_identify(path) == found for path, found in self.identities.items())
 
 
@@ -48,15 +48,14 @@ class Started:
     group: cgroup.Group | None
 
     def give(self, program: Sequence[str]) -> None:
-        """Have what waits become a program. Blocks."""
+        """Have what waits become a program; meanwhile its group gets its weight."""
         self.execution.give(program)
         if self.group:
-            self.group.wake()
+            on_worker(self.group.wake)
 
-    async def end(self) -> cgroup.Usage:
-        """Remove the group of what has ended; that goes on where the caller is cancelled."""
-        ending = on_worker(self.group.end) if self.group else None
-        return await asyncio.shield(ending) if ending else cgroup.Usage()
+    def end(self) -> "asyncio.Future[cgroup.Usage]":
+        """Remove the group of what has ended: nobody need wait for that."""
+        return on_worker(self.group.end if self.group else cgroup.Usage)
 
     async def discard(self) -> None:
         """End what is not needed, and remove its group."""
@@ -64,7 +63,7 @@ class Started:
         try:
             await self.execution.wait()
         finally:
-            await self.end()
+            await asyncio.shield(self.end())
 
 
 class Prestart:
@@ -101,9 +100,8 @@ class Prestart:
         started = None if self._task.cancelled() else self._task.result()
         if started and not cancelled:
             started.execution.begin(kept, most)
-            giving = on_worker(partial(self._give, started, program))
-            cancelled = await settle(giving)
-            if not cancelled and giving.result():
+            if self._mounted.result().are_there():
+                started.give(program)
                 return started
         if started:
             await to_the_end(started.discard())
@@ -115,13 +113,6 @@ class Prestart:
         """Return when nothing of it is left."""
         self._task.cancel()
         await settle(self._task)
-
-    def _give(self, started: Started, program: Sequence[str]) -> bool:
-        """Whether it can still be of use. Blocks."""
-        is_there = self._mounted.result().are_there()
-        if is_there:
-            started.give(program)
-        return is_there
 
 
 async def _hold(

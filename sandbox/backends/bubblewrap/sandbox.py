@@ -38,6 +38,9 @@ from sandbox.tree.environment import SYSTEM_PATH
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
 _AHEAD = 2
 """So many wait for commands: some come together, or sooner than one is ready."""
+_OWN_WORK_S, _LONG_S = 0.005, 0.05
+"""After a command's end its caller uses its result, then waits for the model; so long is a command
+that is itself something to wait for."""
 _HELD = Command(program=(), seconds=0)
 """Stands for a command that is not known yet."""
 
@@ -64,6 +67,9 @@ class BubblewrapSandbox(LocalSandbox):
         self._line = line
         self._parts = parts
         self._ready: deque[Prestart] = deque()
+        self._more_follow = False
+        self._refilling: asyncio.TimerHandle | None = None
+        self._leaving: set[asyncio.Future[cgroup.Usage]] = set()
         self._uid = uid
         self._groups = groups
         self._filter = compile_filter()
@@ -74,9 +80,13 @@ class BubblewrapSandbox(LocalSandbox):
 
     async def close(self) -> None:
         self._closed = True
+        if self._refilling:
+            self._refilling.cancel()
         for ready in self._ready:
             await ready.end()
         await super().close()
+        if self._leaving:
+            await asyncio.wait(self._leaving)
 
     async def _carry_out(self, command: Command) -> ExecResult:
         started = await self._take_next(command) or await self._launch(command)
@@ -86,7 +96,9 @@ class BubblewrapSandbox(LocalSandbox):
             await self._finish(execution, command.seconds, watchers)
             await self._measure(execution)
         finally:
-            usage = await started.end()
+            self._refill_in(_OWN_WORK_S)
+            leaving = self._leave(started)
+        usage = await asyncio.shield(leaving) if execution.exit_code != 0 else cgroup.Usage()
         return result_of(
             execution.output,
             code=execution.exit_code,
@@ -98,14 +110,29 @@ class BubblewrapSandbox(LocalSandbox):
         )
 
     async def _take_next(self, command: Command) -> Started | None:
-        """What was started for this command, which it is by now; and the start of others."""
-        had = bool(self._ready)
-        taken = self._ready.popleft() if had and command.is_bare else None
-        if taken or (command.more_follow and not had):
-            while len(self._ready) < _AHEAD:
-                start = partial(self._launch, _HELD)
-                self._ready.append(Prestart(self, start, self._parts))
+        """What was started for this command, which it is by now."""
+        self._more_follow |= command.more_follow
+        taken = self._ready.popleft() if self._ready and command.is_bare else None
+        self._refill_in(_LONG_S)
         return await taken.take(command.program, *self._output(command)) if taken else None
+
+    def _refill_in(self, seconds: float) -> None:
+        """Start what next commands will be, once those who want this one's end had theirs."""
+        if self._refilling:
+            self._refilling.cancel()
+        if self._more_follow and not self._closed:
+            self._refilling = asyncio.get_running_loop().call_later(seconds, self._refill)
+
+    def _refill(self) -> None:
+        while len(self._ready) < _AHEAD:
+            start = partial(self._launch, _HELD)
+            self._ready.append(Prestart(self, start, self._parts))
+
+    def _leave(self, started: Started) -> "asyncio.Future[cgroup.Usage]":
+        leaving = started.end()
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        return leaving
 
     async def _launch(self, command: Command) -> Started:
         group = self._groups.new(self._limits, idle=command is _HELD) if self._groups else None

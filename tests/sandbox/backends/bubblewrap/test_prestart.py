@@ -2,14 +2,18 @@
 
 import asyncio
 import gc
+import itertools
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from graph import Environment
+from sandbox.backends.bubblewrap.argv import received_words
 from sandbox.backends.bubblewrap.prestart import Prestart
 from sandbox.backends.bubblewrap.sandbox import _AHEAD, _HELD, BubblewrapSandbox
+from sandbox.core.prepared_sandbox import PreparedSandbox, prepare_command
 from sandbox.core.protocol import Limits
 from sandbox.host.resource_usage import family, read_proc
 from tests.support.polling import until
@@ -64,6 +68,40 @@ async def test_a_command_finds_all_as_without(sandbox: BubblewrapSandbox) -> Non
     result = await sandbox.run(SHOW)
     assert (result.exit_code, result.text) == (3, without.text)
     await sandbox.close()
+
+
+async def test_a_prepared_command_finds_all_as_without(sandbox: BubblewrapSandbox) -> None:
+    environment = Environment(variables={"SAID": "it's $HOME"}, paths={"": ("/opt/one",)})
+    prepared = PreparedSandbox(sandbox, environment)
+    without = await prepared.run(SHOW)
+    await start_next(sandbox)
+    result = await prepared.run(SHOW)
+    assert (result.exit_code, result.text) == (3, without.text)
+    assert "/opt/one:" in result.text
+    await sandbox.close()
+
+
+async def test_what_waits_becomes_a_prepared_command_without_another_bash(
+    sandbox: BubblewrapSandbox,
+) -> None:
+    prepared = PreparedSandbox(sandbox, Environment())
+    line = prepare_command("make", Environment(), {"UV_OFFLINE": "1"})
+    assert received_words(["/bin/bash", "-c", line, "bash"]) == [line]
+    await start_next(sandbox)
+    assert (await prepared.run("echo $UV_OFFLINE $0 $#")).text == "1 bash 0\n"
+    await sandbox.close()
+
+
+async def test_the_group_of_a_command_is_gone_when_its_sandbox_is_closed(
+    sandbox: BubblewrapSandbox,
+) -> None:
+    if sandbox._groups is None:
+        pytest.skip("no control group can be made")
+    own = [home / f"{sandbox._groups._prefix}.*" for home in sandbox._groups.homes]
+    await start_next(sandbox)
+    assert (await sandbox.run("true")).exit_code == 0
+    await sandbox.close()
+    assert [*itertools.chain(*(path.parent.glob(path.name) for path in own))] == []
 
 
 async def test_nothing_waits_where_nobody_said_that_more_follow(
