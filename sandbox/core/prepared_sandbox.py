@@ -19,6 +19,18 @@ win.
 """
 
 
+def _run_by_uv(venv: str) -> list[str]:
+    """Where `uv run`, as scripts and makefiles call it, finds what set-up made; it makes nothing.
+
+    Without that environment it is as it would be, such as of the project's own `.venv`.
+    """
+    found = f"test -x {venv}/bin/python &&"
+    return [
+        f'UV_PROJECT_ENVIRONMENT="$({found} echo {venv} || echo .venv)"',
+        f'UV_NO_SYNC="$({found} echo 1 || echo 0)"',
+    ]
+
+
 class PreparedSandbox(ForwardingSandbox):
     """Another sandbox; programs and variables of the environment come before the system's own.
 
@@ -51,7 +63,8 @@ def prepare_command(
     ]
     if paths := environment.paths_in(folder):
         words.append(f'PATH={shlex.quote(":".join(paths))}:"$PATH"')
-        words += [f"VIRTUAL_ENV={shlex.quote(venv)}" for venv in environment.venvs_in(folder)[:1]]
+        for venv in map(shlex.quote, environment.venvs_in(folder)[:1]):
+            words += [f"VIRTUAL_ENV={venv}", *(_run_by_uv(venv) if always else ())]
     if use and environment.services:
         served = with_services(command, environment.services, needed=use == "needed")
         return f"export {' '.join(words)}\n{served}" if words else served

@@ -36,7 +36,7 @@ def _recipes(project: Project) -> Mapping[str, str]:
     makefile = next(filter(project.has, _MAKEFILES), "")
     for targets, text in _RULE.findall(project.text(makefile)):
         for target in targets.split():
-            recipes[target] = recipes.get(target, "") + text
+            recipes[target] = recipes.get(target, "") + text.replace("py.test", "pytest")
     return recipes
 
 

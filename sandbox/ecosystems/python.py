@@ -269,7 +269,7 @@ PYTHON = Ecosystem(
     ),
     tests=_tests,
     lints=_lints,
-    test_calls=r"\b(?:pytest|unittest|tox|nox)\b",
+    test_calls=r"\b(?:pytest|py\.test|unittest|tox|nox)\b",
     lint_calls=r"ruff|flake8|mypy|pyright|pylint|black|isort|bandit|pre-commit",
     reports=(
         ReportReader(

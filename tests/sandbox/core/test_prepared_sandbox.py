@@ -1,13 +1,17 @@
 """What commands find of an environment, in real bash."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from graph.environment import Environment
 from sandbox.core.prepared_sandbox import prepare_command
 
+UV = find_uv_bin()
+OFFLINE = {"UV_OFFLINE": "1"}
 WEB = "/home/agent/venvs/web"
 ENVIRONMENT = Environment(
     paths={"": ("/opt/one", "/home/agent/venvs/root/bin"), "web": (f"{WEB}/bin",)},
@@ -57,3 +61,31 @@ def test_a_command_that_bash_cannot_read_is_told_as_it_is_written(tmp_path: Path
 
 def test_nothing_is_added_where_there_is_nothing() -> None:
     assert prepare_command("make", Environment()) == "make"
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_uv_runs_in_what_set_up_made_where_it_is_there(tmp_path: Path, made: bool) -> None:
+    """`uv run` in a project of two dependencies that cannot be had, as a makefile calls it."""
+    venv = tmp_path / "home/agent/venvs/root"
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "shape"\nversion = "1"\ndependencies = ["no-such-one", "nor-this"]\n'
+    )
+    (project / ".python-version").write_text("3.99\n")
+    if made:
+        subprocess.run([UV, "venv", "-q", "--python", sys.executable, venv], check=True)
+    environment = Environment(paths={"": ("/home/agent/venvs/root/bin",)})
+    prepared = prepare_command(
+        "uv run python -c 'import sys; print(sys.prefix)'", environment, OFFLINE
+    )
+    done = subprocess.run(
+        ["/bin/bash", "-c", prepared.replace("/home/agent/venvs", str(venv.parent))],
+        cwd=project,
+        env={"PATH": f"{Path(UV).parent}:/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout == f"{venv}\n") is made, done.stderr
+    assert not (project / "uv.lock").exists()

@@ -170,6 +170,7 @@ MAKE = [
     ({"Makefile": "check: build\n\t./run\n"}, ("make check",)),
     ({"Makefile": "test check lint:\n\t./run\n"}, ("make test", "make lint")),
     ({"Makefile": "test::\n\t./run\n"}, ("make test",)),
+    ({"Makefile": "test:\n\tuv run py.test\n", "pytest.ini": ""}, (PYTEST,)),
     ({"Makefile": "test := 1\nlint = test:\ncheck ::= 2\n# test: no\nall: test\n"}, ()),
     ({"Makefile": "test: export A = b\ntest:\n\techo\n"}, ("make test",)),
     ({"Makefile": ".PHONY: test lint\n\ntests:\n\techo\n"}, ()),
