@@ -51,7 +51,7 @@ def _tests(project: Project) -> Iterator[str]:
         scripts = _table(manifest, "scripts")
         if manager == "npm" and are_beside_tests(scripts.get("pretest"), scripts.get("posttest")):
             whole += " --ignore-scripts"
-        tests, _ = split_script(scripts.get("test"), manager)
+        tests, _ = split_script(scripts.get("test"), manager, scripts)
         yield _built(project) + (" && ".join(f"{_ONCE}{part}" for part in tests) or whole)
     elif runner := next(filter(_dependencies(manifest).__contains__, _RUNNERS), None):
         yield f"{_built(project)}{_ONCE}{NPX} {_RUNNERS[runner]}"
@@ -80,9 +80,10 @@ def _built(project: Project) -> str:
 def _lints(project: Project) -> Iterator[str]:
     """The scripts for it, or the tools that are configured without one."""
     manifest, manager = _manifest(project), _manager(project)
+    scripts = _table(manifest, "scripts")
     if _script(manifest, "lint"):
         yield f"{manager} run lint"
-    elif lints := split_script(_table(manifest, "scripts").get("test"), manager)[1]:
+    elif lints := split_script(scripts.get("test"), manager, scripts)[1]:
         yield from lints
     elif "eslintConfig" in manifest or any(map(_ESLINT_CONFIG.fullmatch, project.names)):
         yield f"{NPX} eslint ."
@@ -262,7 +263,7 @@ JAVASCRIPT = Ecosystem(
     counts=r" *Tests:? +(\d.*\b(?:passed|failed)\b).*|  (\d+ (?:passing|failing))\b.*"
     r"|\S ((?:pass|fail) \d+)",
     failures_begin=r" *FAIL +.*|  ● (?!Console$).*|  \d+ failing|✖ failing tests:|\s*not ok \d+.*",
-    noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*",
+    noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*|\s*# Subtest: .*|\s*duration_ms: .*",
     probe=_probe,
     lacking=r".*(Cannot find (?:module|package) '[^'./][^']*+').*",
     plan=_plan,

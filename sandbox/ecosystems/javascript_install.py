@@ -184,7 +184,12 @@ def manager_version(project: Project, manager: str, manifest: Mapping[str, Any])
     named = _VERSION.fullmatch(_text_in(manifest, "packageManager"))
     if named and named[1] == manager:
         return named[2]
-    return _PNPM_OF_LOCK if manager == "pnpm" and project.has("pnpm-lock.yaml") else ""
+    if manager != "pnpm" or not project.has("pnpm-lock.yaml"):
+        return ""
+    workspace = project.text("pnpm-workspace.yaml")
+    # A file of settings alone is an error to those before pnpm 10, which writes the same lock file.
+    settings_alone = workspace.strip() and not re.search(r"(?m)^packages:", workspace)
+    return "10" if settings_alone else _PNPM_OF_LOCK
 
 
 def _manager_step(

@@ -1,6 +1,8 @@
 """The scripts of a `package.json`: their parts, which are tests, and which only lint."""
 
 import re
+from collections.abc import Mapping
+from fnmatch import fnmatch
 
 INSTALLED = ("npx", "--offline", "--no-install")
 NPX = " ".join(INSTALLED)
@@ -8,27 +10,32 @@ _LINT_PART = re.compile(
     r"(?:(?:npx |(?:npm|pnpm|yarn|bun) (?:run |exec )?)?(?:-\S+ )*)"
     r"(?:lint|format|fmt|prettier|eslint|xo|standard|biome|oxlint|tsd|attw|publint"
     r"|(?:vue-)?tsc .*--noEmit|knip|types?|typecheck|type-check|check-types"
-    r"|test:types?|types?:\w+|lint:\w+|format:\w+)(?![\w:-])"
+    r"|test:(?:types?|lint|format|style|size)|types?:\w+|lint:\w+|format:\w+)(?![\w:-])"
 )
 _NO_TEST = re.compile(
     r"(?:npx )?(?:npm(?:@\S+)? )?(?:aud|audit)\b|(?:npm run (?:-\S+ )*)?(?:readme|evalmd)\b"
 )
 _RUN_ALL = re.compile(
-    r"(?:npx )?(?:run-s|run-p|npm-run-all2?)(?: -{1,2}[\w-]+)*+(?P<names>(?: \w[\w:-]*)+)"
+    r"(?:npx )?(?:run-s|run-p|npm-run-all2?)(?: -{1,2}[\w-]+)*+"
+    r"(?P<names>(?: ['\"]?\w[\w:-]*\*?['\"]?)+)"
 )
+_RUN_ALIKE = re.compile(r"pnpm (?:-\S+ )*(?:run )?(?:-\S+ )*['\"]?/\^(?P<begin>[\w:-]+)/['\"]?")
+"""pnpm runs all scripts whose names are like a pattern."""
 _SET_VARIABLES = re.compile(r"(?:\w+=\S+ )*")
 _KNOWN_PROGRAM = re.compile(r"(?:node|npm|npx|pnpm|yarn|bun|bunx|deno|sh|bash|make)\b")
 _STARTS = {"npm": NPX, "pnpm": NPX, "yarn": "yarn run", "bun": "bun run"}
 _PLAIN_PART = re.compile(r"[^|;&$`<>(){}\n]+")
 
 
-def split_script(script: object, manager: str) -> tuple[list[str], list[str]]:
+def split_script(
+    script: object, manager: str, scripts: Mapping[str, object]
+) -> tuple[list[str], list[str]]:
     """The parts of a script that are tests, and those that are linters, if it has both.
 
     A linter that fails would keep the tests from being run, and they fail for other reasons.
     """
     calls = [part.strip() for part in script.split("&&")] if isinstance(script, str) else []
-    parts = [part for call in calls for part in _each_script(call, manager)]
+    parts = [part for call in calls for part in _each_script(call, manager, scripts)]
     lints = [part for part in parts if _LINT_PART.match(part)]
     tests = [part for part in parts if part not in lints]
     if not lints or not tests or not all(map(_PLAIN_PART.fullmatch, parts)):
@@ -47,10 +54,23 @@ def are_beside_tests(*hooks: object) -> bool:
     )
 
 
-def _each_script(call: str, manager: str) -> list[str]:
-    """The calls of the scripts that npm-run-all is told to run, or the call itself."""
-    match = _RUN_ALL.fullmatch(call)
-    return [f"{manager} run {name}" for name in match["names"].split()] if match else [call]
+def _each_script(call: str, manager: str, scripts: Mapping[str, object]) -> list[str]:
+    """The calls of the scripts that npm-run-all or pnpm is told to run, or the call itself."""
+    if match := _RUN_ALIKE.fullmatch(call):
+        named = [name for name in scripts if name.startswith(match["begin"])]
+    elif match := _RUN_ALL.fullmatch(call):
+        told = [name.strip("'\"") for name in match["names"].split()]
+        named = [name for each in told for name in _like(each, scripts)]
+    else:
+        return [call]
+    return [f"{manager} run {name}" for name in named] or [call]
+
+
+def _like(told: str, scripts: Mapping[str, object]) -> list[str]:
+    """Scripts by name; a star stands for one level of it."""
+    if "*" not in told:
+        return [told]
+    return [each for each in scripts if fnmatch(each, told) and each.count(":") == told.count(":")]
 
 
 def _started(part: str, manager: str) -> str:

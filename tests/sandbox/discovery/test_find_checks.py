@@ -216,6 +216,24 @@ def test_unittest_is_run_where_its_tests_are(
     assert commands(RepositoryFiles(dict.fromkeys(python, ""), {"unittest": python})) == expected
 
 
+@pytest.mark.parametrize(
+    ("test", "lock"),
+    [
+        ("pnpm run /^test:/", "pnpm-lock.yaml"),
+        ("pnpm --parallel '/^test:/'", "pnpm-lock.yaml"),
+        ('run-p "test:*"', "pnpm-lock.yaml"),
+    ],
+)
+def test_scripts_that_are_named_by_a_pattern_are_run_apart(test: str, lock: str) -> None:
+    named = {"test": test, "test:unit": "bnt", "test:lint": "oxlint", "test:size": "size-limit"}
+    manifest = json.dumps({"scripts": {**named, "build": "x"}})
+    assert commands(RepositoryFiles({"package.json": manifest, lock: ""})) == (
+        "CI=true pnpm run test:unit",
+        "pnpm run test:lint",
+        "pnpm run test:size",
+    )
+
+
 def test_pytest_is_preferred_where_a_file_imports_it() -> None:
     tests = ("tests/test_a.py", "tests/test_b.py")
     assert commands(RepositoryFiles(marked={"unittest": tests, "pytest": tests[1:]})) == (PYTEST,)

@@ -60,6 +60,17 @@ def commands(files: dict[str, str]) -> list[str]:
                 "pnpm install --frozen-lockfile",
             ],
         ),
+        (
+            {"package.json": "{}", "pnpm-lock.yaml": "", "pnpm-workspace.yaml": "catalog:\n  a: 1"},
+            [f"{INSTALL} pnpm@10 --allow-scripts=pnpm", "pnpm install --frozen-lockfile"],
+        ),
+        (
+            {"package.json": "{}", "pnpm-lock.yaml": "", "pnpm-workspace.yaml": "packages:\n- a\n"},
+            [
+                f"{INSTALL} pnpm@{PNPM_OF_LOCK} --allow-scripts=pnpm",
+                "pnpm install --frozen-lockfile",
+            ],
+        ),
         ({"go.mod": "", "go.sum": ""}, ["go mod download"]),
         ({"Cargo.lock": "", "Cargo.toml": ""}, ["cargo fetch --locked"]),
         ({"Cargo.toml": "[workspace]", "a/Cargo.toml": ""}, ["cargo fetch"]),
