@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from coding_agent import deferred_packages
 from coding_agent.name_clash import FOR_COMMANDS, NameClash, check_names
 from coding_agent.standard_streams import open_closed_streams, write_out
 
@@ -22,6 +23,7 @@ def main() -> None:
         check_names(FOR_COMMANDS)
     except NameClash as clash:
         sys.exit(str(clash))
+    deferred_packages.defer_packages(deferred_packages.FOR_COMMANDS)
     from api.cli.main import main as command
 
     try:
