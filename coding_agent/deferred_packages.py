@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib import import_module
-from importlib.abc import InspectLoader, Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from threading import RLock
 from types import ModuleType
 from typing import Any, Final
@@ -25,7 +24,7 @@ def defer_packages(names: Iterable[str]) -> None:
     sys.meta_path.insert(0, _Finder(tuple(names)))
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = frozenset(names)
         self._within = tuple(f"{name}." for name in names)
@@ -36,31 +35,30 @@ class _Finder(MetaPathFinder):
         if fullname not in self._names and not fullname.startswith(self._within):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
-        if spec and spec.submodule_search_locations and isinstance(spec.loader, InspectLoader):
-            spec.loader = _DeferringLoader(spec.loader)
+        if spec and spec.submodule_search_locations and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _DeferringLoader(fullname, spec.loader.path)
         return spec
 
 
-class _DeferringLoader(Loader):
-    def __init__(self, loader: InspectLoader) -> None:
-        self.loader = loader
+class _DeferringLoader(SourceFileLoader):
+    """Makes a package without running its `__init__`."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        assert isinstance(spec.loader, _DeferringLoader)
-        return _DeferredPackage(spec.name, spec.loader.loader)
+        return _DeferredPackage(spec.name, _Face(self))
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run nothing yet. Who asks for the package's loader, for its files say, gets its own."""
-        assert module.__spec__
-        module.__spec__.loader = module.__loader__ = self.loader
+        """Run nothing yet."""
+
+    def run(self, module: ModuleType) -> None:
+        super().exec_module(module)
 
 
 class _DeferredPackage(ModuleType):
     """A package that has no names until they are asked for."""
 
-    def __init__(self, name: str, loader: InspectLoader) -> None:
+    def __init__(self, name: str, face: "_Face") -> None:
         super().__init__(name)
-        self._face = _Face(name, loader)
+        self._face = face
 
     def __getattr__(self, name: str) -> Any:
         face: _Face = self.__dict__["_face"]
@@ -85,17 +83,16 @@ class _DeferredPackage(ModuleType):
 class _Face:
     """What a package's `__init__` says, and whether it has been run."""
 
-    def __init__(self, name: str, loader: InspectLoader) -> None:
-        self._name, self._loader = name, loader
-        self._lock, self._begun = RLock(), False
+    def __init__(self, loader: _DeferringLoader) -> None:
+        self._loader, self._lock, self._begun = loader, RLock(), False
 
     @cached_property
     def _statements(self) -> list[ast.stmt]:
-        return ast.parse(self._loader.get_source(self._name) or "").body
+        return ast.parse(self._loader.get_data(self._loader.path)).body
 
     @cached_property
     def sources(self) -> dict[str, tuple[str, str]]:
-        """Where each name is from that is taken from a module of the package, and its name there."""
+        """The module and the name there of each name that a module of the package has."""
         return {
             each.asname or each.name: ("." * node.level + node.module, each.name)
             for node in self._statements
@@ -120,7 +117,7 @@ class _Face:
         with self._lock:
             if not self._begun:
                 self._begun = True
-                self._loader.exec_module(package)
+                self._loader.run(package)
         if name in package.__dict__:
             return package.__dict__[name]
         if last := package.__dict__.get("__getattr__"):
