@@ -1,5 +1,6 @@
 """The command `coding-agent`, as its launcher or `python -m coding_agent` starts it."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,11 +13,15 @@ from coding_agent.standard_streams import open_closed_streams, write_out
 _CODE_PATHS: Final = ("PYTHONPATH", "PYTHONHOME")
 """What leads a Python to other modules than its own."""
 
+_COLLECTED_AFTER: Final = (10_000, 10, 10)
+"""When the collector looks at objects: what is imported stays, so it is not gone through again."""
+
 
 def main() -> None:
     """The entry point. No process that is started from here takes code from PYTHONPATH."""
     for name in _CODE_PATHS:
         os.environ.pop(name, None)
+    gc.set_threshold(*_COLLECTED_AFTER)
     open_closed_streams()
     _leave_working_directory()
     try:

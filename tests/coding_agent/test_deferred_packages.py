@@ -129,3 +129,27 @@ def test_the_command_imports_few_of_their_modules() -> None:
     assert counts["langsmith"] < 80
     assert counts["langgraph_sdk"] < 15
     assert counts["httpx"] == 0
+
+
+_COLLECTIONS = """
+import gc, sys
+from coding_agent.__main__ import main
+sys.argv[1:] = ["--version"]
+try:
+    main()
+except SystemExit:
+    import langgraph.graph, anthropic
+    anthropic.AsyncAnthropic
+    print(len(gc.get_objects()) > 100_000, gc.get_stats()[2]["collections"])
+"""
+
+
+def test_what_is_imported_is_not_looked_through_for_what_could_be_freed() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _COLLECTIONS],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split()[-2:] == ["True", "0"]
