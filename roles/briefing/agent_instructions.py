@@ -31,10 +31,9 @@ _LIST: Final = f"""\
   | head -c {_MAX_LISTED}
 """
 """The files for agents below the top: only those that the base has take a place."""
-_FIND_GUIDES: Final = """\
-for name in {names}; do
-  case $(find_blob "$name") in "blob "*) echo "$name" ;; esac
-done
+_FIND_GUIDES: Final = f"""\
+tell_name() {{ printf '%s\\n' "$1"; }}
+for_blobs tell_name {" ".join(_GUIDES)}
 """
 _FIND_LFS: Final = f"""\
 "$git" grep -hE '^[^#]*[[:space:]]filter=lfs' "$tree" -- ':(glob)**/.gitattributes' 2>/dev/null \\
@@ -56,8 +55,7 @@ async def read_instructions(
     there = await list_base_files(sandbox, tree, _LIST, _MAX_LISTED) if paths else ()
     nearest = _nearest(paths, frozenset(there))
     names = (*_TOP, *nearest)
-    find_guides = _FIND_GUIDES.format(names=" ".join(_GUIDES))
-    found, (guides, lfs) = await read_base_files(sandbox, tree, names, find_guides, _FIND_LFS)
+    found, (guides, lfs) = await read_base_files(sandbox, tree, names, _FIND_GUIDES, _FIND_LFS)
     known = dict(found)
     for _ in range(_LEVELS):
         found = [(name, text) for name, text in found if text.strip()]
