@@ -48,6 +48,7 @@ _ROOTS = re.compile(
 _SCRIPTS = tuple(f"{folder}run{link}tests.py" for folder in ("", "tests/") for link in ("", "_"))
 """Names of a project's own runner, such as that of Django's packages."""
 _TEST_FOLDERS = ("tests", "test", "testing")
+_MOST_NAMED = 20
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
 _RUNNERS = ("pytest", "ruff", "flake8", "mypy")
 
@@ -60,7 +61,7 @@ def _tests(project: Project) -> Iterator[str]:
     in_src = any(name.startswith("src/") and name.endswith(".py") for name in files)
     path = "PYTHONPATH=src " if in_src else ""
     if _uses_pytest(project, files):
-        yield f"{path}python3 -m pytest -q{_configured_below(project)}"
+        yield f"{path}python3 -m pytest -q{_configured_below(project) or _named_otherwise(project)}"
     elif project.has("manage.py"):
         yield f"{path}python3 manage.py test"
     elif script := next(filter(project.has, _SCRIPTS), ""):
@@ -92,6 +93,19 @@ def _configured_below(project: Project) -> str:
         return ""
     folders = (name for name in _TEST_FOLDERS if project.has(f"{name}/pytest.ini"))
     return next((f" {name}" for name in folders), "")
+
+
+def _named_otherwise(project: Project) -> str:
+    """Files of tests that pytest looks into only where they are named, if there are no others."""
+    kinds = ("pytest", "test functions", "unittest")
+    files = {name for kind in kinds for name in project.owned(_ROOTS, kind)}
+    bases = {name: PurePosixPath(name).name for name in files}
+    if any(fnmatch(base, "test_*.py") or base.endswith("_test.py") for base in bases.values()):
+        return ""
+    if "python_files" in project.text("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"):
+        return ""
+    named = [name for name in sorted(files) if re.fullmatch(r"(?:\w[\w-]*/)*tests?\.py", name)]
+    return "".join(f" {name}" for name in named[:_MOST_NAMED])
 
 
 def _lints(project: Project) -> Iterator[str]:

@@ -12,6 +12,17 @@ from tests.support.sandbox.listed_files import listed
 
 PYTEST = "python3 -m pytest -q"
 UNITTEST = "python3 -m unittest discover"
+
+
+def test_files_of_tests_that_pytest_does_not_look_into_are_named() -> None:
+    tests = {"unittest": ("test.py", "a/tests.py", "a/b.py")}
+    assert commands(RepositoryFiles({"pytest.ini": ""}, tests)) == (f"{PYTEST} a/tests.py test.py",)
+    others = {"unittest": ("test.py",), "pytest": ("a/test_a.py",)}
+    assert commands(RepositoryFiles({"pytest.ini": ""}, others)) == (PYTEST,)
+    said = {"setup.cfg": "[tool:pytest]\npython_files = test.py\n"}
+    assert commands(RepositoryFiles(said, tests)) == (PYTEST,)
+
+
 NPX = "npx --offline --no-install"
 
 
