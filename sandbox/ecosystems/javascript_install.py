@@ -59,6 +59,7 @@ _OF_PACKAGES: Final = (
     *("dependencies", "devDependencies", "optionalDependencies", "peerDependencies"),
     *("resolutions", "overrides"),
 )
+_OF_PROJECTS: Final = ("scripts", "workspaces", "packageManager")
 _OF_NO_REGISTRY: Final = re.compile(
     r"(?:git[@+:]|github:|gitlab:|bitbucket:|gist:|https?:|ssh:)|\w[\w.-]*+/[\w.-]++(?:#|$)"
 )
@@ -98,9 +99,11 @@ def plan_javascript(project: Project, manager: str) -> InstallPlan:
     manifest = read_manifest(project)
     if not project.has("package.json") or _is_in_workspace(project):
         return InstallPlan()
+    if project.folder and _says_nothing(project, manifest):
+        return InstallPlan()
     steps = [
         *_node_step(project, manager, manifest),
-        *_manager_step(project, manager, manifest),
+        *_manager_step(project, manager, _naming(project)),
         _install_step(project, manager),
     ]
     if _runs_scripts(project):
@@ -108,6 +111,18 @@ def plan_javascript(project: Project, manager: str) -> InstallPlan:
     named = _REGISTRY.findall(project.text(".npmrc", ".yarnrc.yml"))
     variables = (*_VARIABLES, *(_PNPM_VARIABLES if manager == "pnpm" else ()))
     return InstallPlan(tuple(steps), (f"{PREFIX}/bin",), variables, hosts=hosts_of(named))
+
+
+def _says_nothing(project: Project, manifest: Mapping[str, Any]) -> bool:
+    """Whether it says no more than of which kind its modules are."""
+    says = any(manifest.get(each) for each in (*_OF_PACKAGES, *_OF_PROJECTS))
+    return not says and not project.has(*_LOCK_FILES.split(), "pnpm-workspace.yaml")
+
+
+def _naming(project: Project) -> Mapping[str, Any]:
+    """The nearest manifest that names a package manager, else the project's own."""
+    manifests = [read_manifest(folder) for folder in (project, *project.outer())]
+    return next((each for each in manifests if "packageManager" in each), manifests[0])
 
 
 def _runs_scripts(project: Project) -> bool:

@@ -71,6 +71,22 @@ def commands(files: dict[str, str]) -> list[str]:
                 "pnpm install --frozen-lockfile",
             ],
         ),
+        (
+            {"package.json": "{}", "test/package.json": '{"type": "module"}'},
+            ["npm install --no-package-lock"],
+        ),
+        (
+            {
+                "package.json": '{"packageManager": "pnpm@9.1.2"}',
+                "web/package.json": '{"dependencies": {"a": "1"}}',
+            },
+            [
+                COREPACK.format("pnpm@9.1.2"),
+                "pnpm install --no-lockfile",
+                f"cd web && {COREPACK.format('pnpm@9.1.2')}",
+                "cd web && pnpm install --no-lockfile",
+            ],
+        ),
         ({"go.mod": "", "go.sum": ""}, ["go mod download"]),
         ({"Cargo.lock": "", "Cargo.toml": ""}, ["cargo fetch --locked"]),
         ({"Cargo.toml": "[workspace]", "a/Cargo.toml": ""}, ["cargo fetch"]),
