@@ -20,6 +20,8 @@ _ALIKE: Final = {
 _KNOWN: Final = {*_ALIKE, *_ALIKE.values()}
 _URL: Final = re.compile(r"https://[^\s,|\"<]+")
 _PATIENCE_S: Final = 10.0
+_ANSWER_S: Final = 60.0
+"""A manager on a busy machine is slow to start; without its answer set-up would reach nothing."""
 AUTO: Final = "auto"
 Ask = Callable[[Question], Awaitable[str]]
 """Asks a package manager somewhere; its answer, empty where there is none."""
@@ -99,7 +101,7 @@ async def ask_here(question: Question) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE_S,
+            timeout=_ANSWER_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

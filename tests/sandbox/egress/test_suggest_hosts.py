@@ -131,3 +131,9 @@ async def test_what_is_not_there_is_not_asked(monkeypatch: pytest.MonkeyPatch, h
     monkeypatch.setenv("PATH", str(home / "bin"))
     found = await ask_managers([CARGO, GEM, JAVA])
     assert found.hosts == ()
+
+
+@pytest.mark.slow
+async def test_a_manager_that_is_slow_to_start_is_waited_for() -> None:
+    slow = Question(("sh", "-c", "sleep 12; echo https://packages.invalid"))
+    assert await proposed_hosts([slow]) == ("packages.invalid",)
