@@ -1,3 +1,4 @@
+from .atomic_file import make_last as make_last
 from .atomic_file import write_whole as write_whole
 from .change_patch import digest as digest
 from .change_patch import load_change as load_change

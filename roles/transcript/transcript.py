@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from graph import Usage
 from graph.errors import StoreDamaged
-from graph.files import write_whole
+from graph.files import make_last, write_whole
 from roles.claude.reply import Block
 from roles.worktree.write_fence import WriteFence
 
@@ -146,6 +146,7 @@ class Transcript:
         self._fence = fence
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._unsaved = False
+        self._lasting: asyncio.Future[None] | None = None
         self.messages = load_messages(folder)
         self._begun_at = _first_of(self.messages)
         self.loaded = len(self.messages)
@@ -212,11 +213,17 @@ class Transcript:
             await self.save()
 
     async def begin_attempt(self, reserved: Usage) -> int:
-        """Record that a request is about to be sent; its number among those of this turn."""
+        """Record that a request is about to be sent; its number among those of this turn.
+
+        The record outlives this process, and a power cut once it is made to while Claude answers.
+        """
         last = self.messages[-1]
         last.attempts.append(None)
         last.open_request = OpenRequest(began=time.time(), reserved=reserved)
-        await self.save_changed()
+        self._unsaved = True
+        await self.save(lasting=False)
+        path = _path(self._folder, len(self.messages))
+        self._lasting = asyncio.get_running_loop().run_in_executor(None, make_last, path)
         return self.attempts_before(len(self.messages) - 1) + len(last.attempts)
 
     def attempts_before(self, index: int) -> int:
@@ -251,22 +258,24 @@ class Transcript:
         self._unsaved = True
         await self.save()
 
-    async def save(self) -> None:
-        """Keep the newest message as it is now."""
+    async def save(self, *, lasting: bool = True) -> None:
+        """Keep the newest message as it is now, once what was kept before lasts."""
+        before, self._lasting = self._lasting, None
+        if before:
+            await asyncio.shield(before)
         if self._unsaved:
             data = _MESSAGE.dump_json(self.messages[-1])
-            await asyncio.to_thread(self._write, len(self.messages), data)
+            await asyncio.to_thread(self._write, len(self.messages), data, lasting=lasting)
             self._unsaved = False
 
     def _find_first(self) -> UserMessage | None:
         first = self.messages[self._begun_at] if self.messages else None
         return first if isinstance(first, UserMessage) else None
 
-    def _write(self, number: int, data: bytes) -> None:
-        """Replace one file whole. It survives the end of this process; one that a power cut
-        damages is the last and is left out when loading."""
+    def _write(self, number: int, data: bytes, *, lasting: bool) -> None:
+        """Replace one file whole; one that a power cut damages is the last and is not loaded."""
         self._fence.check()
-        write_whole(_path(self._folder, number), data)
+        write_whole(_path(self._folder, number), data, lasting=lasting)
         self._fence.kept()
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import threading
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,7 +15,12 @@ from graph import Usage
 from graph.errors import ClaudeRejected, ClaudeUnavailable, RoleSuperseded, StoreDamaged
 from graph.values import Base
 from roles.claude.client import Claude
-from roles.transcript.transcript import OpenRequest
+from roles.transcript.transcript import (
+    AssistantMessage,
+    OpenRequest,
+    UserMessage,
+    load_messages,
+)
 from tests.standins.claude import Cut, HttpError, ScriptedReply, Silence, calls, tool_use
 from tests.support.roles.role_bench import (
     DONE,
@@ -204,3 +211,21 @@ async def test_transcript_is_private_and_small(serve: Serve, bench: Bench) -> No
     assert sum(file.stat().st_size for file in folder.iterdir()) < 22 * 600
     loaded: Any = transcript(bench.runs, bench.task)
     assert loaded.turn == 12
+
+
+async def test_a_request_does_not_wait_for_the_disk_and_its_reply_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, may_sync = list[int](), threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda fd: may_sync.wait(20) and synced.append(fd))
+    kept = transcript(bench.runs, bench.task)
+    await kept.append(UserMessage(purpose="opening", content=[]))
+    assert await kept.begin_attempt(Usage(output_tokens=7)) == 1
+    assert [load_messages(file.parent)[0].attempts for file in files(bench)] == [[None]]
+    reply = AssistantMessage(attempt=1, stop_reason="x", usage=Usage(), model="m", content=[])
+    keeping = asyncio.create_task(kept.append(reply))
+    await asyncio.sleep(0.05)
+    assert (len(files(bench)), synced, keeping.done()) == (1, [], False)
+    may_sync.set()
+    await keeping
+    assert (len(files(bench)), len(synced)) == (2, 2)
