@@ -217,7 +217,12 @@ async def test_a_request_does_not_wait_for_the_disk_and_its_reply_does(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced, may_sync = list[int](), threading.Event()
-    monkeypatch.setattr(os, "fsync", lambda fd: may_sync.wait(20) and synced.append(fd))
+
+    def sync_when_it_may(handle: int) -> None:
+        assert may_sync.wait(20)
+        synced.append(handle)
+
+    monkeypatch.setattr(os, "fsync", sync_when_it_may)
     kept = transcript(bench.runs, bench.task)
     await kept.append(UserMessage(purpose="opening", content=[]))
     assert await kept.begin_attempt(Usage(output_tokens=7)) == 1
