@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -237,8 +237,9 @@ def _of_tox(project: Project, pyproject: Mapping[str, Any]) -> Iterator[Needs]:
     """Of the environments that run tests, in each of tox's forms."""
     toml = read_toml(project.text("tox.toml")) or table_in(pyproject, "tool", "tox")
     legacy = toml.get("legacy_tox_ini")
+    required = frozenset(_required(pyproject))
     for text in (project.text("tox.ini"), legacy if isinstance(legacy, str) else ""):
-        yield from _of_tox_ini(text)
+        yield from _of_tox_ini(text, required)
     for env in (table_in(toml, "env_run_base"), table_in(toml, "env", "test")):
         yield Needs(
             extras=tuple(texts(env.get("extras"))),
@@ -247,13 +248,22 @@ def _of_tox(project: Project, pyproject: Mapping[str, Any]) -> Iterator[Needs]:
         yield _of_words(texts(env.get("deps")))
 
 
-def _of_tox_ini(text: str) -> Iterator[Needs]:
+def _required(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    """Names of what the project itself, and its extras for tests, require."""
+    own = table_in(pyproject, "project")
+    extras = table_in(own, "optional-dependencies").items()
+    lists = [own.get("dependencies"), *(each for name, each in extras if speaks_of_tests(name))]
+    for text in (text for each in lists for text in texts(each)):
+        yield re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0].lower()
+
+
+def _of_tox_ini(text: str, required: Collection[str]) -> Iterator[Needs]:
     for section in testing_sections(text):
         yield Needs(
             extras=tuple(settled(section.get("extras", ""))),
             groups=tuple(settled(section.get("dependency_groups", ""))),
         )
-        yield _of_words(settled(section.get("deps", "")))
+        yield _of_words(settled(section.get("deps", ""), required))
 
 
 def _of_words(words: Iterable[str]) -> Needs:

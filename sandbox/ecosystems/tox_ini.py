@@ -3,7 +3,7 @@
 import configparser
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sandbox.ecosystems.project import Project
 
@@ -11,6 +11,8 @@ _PLAIN = re.compile(r"""[\w./](?:[\w./ =:@%+,-]|'[^'{}]*'|"[^"{}$`\\!]*")*""")
 """A command that means the same to tox, to Hatch and to a shell."""
 _ARGUMENTS = re.compile(r"\{(?:pos)?args(?::([^{}]*))?\}")
 _TOP_FOLDER = re.compile(r"\{(?:toxinidir|tox_root)\}(/(?=\w))?")
+_NAME = re.compile(r"[\w.-]+")
+_NUMBERS = re.compile(r"[=<>~!]\s*(\d{1,6}(?:\.\d{1,6})*)")
 _MOST_COMMANDS = 5
 _REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
 _MOST_STEPS = 3
@@ -84,21 +86,38 @@ def _stands_for(line: str, parser: configparser.ConfigParser) -> str:
     return parser.get(match["section"], match["key"], fallback="")
 
 
-def settled(text: str) -> list[str]:
+def settled(text: str, required: Collection[str] = ()) -> list[str]:
     """The lines of a setting. Of those with a condition, such as `py311: mock`, one a name.
 
-    Conditions of the oldest versions, or of those to come, are left out.
+    It is the one of the newest version. Conditions of the oldest versions, or of those to come, are
+    left out, and so is one alone for what is `required` without it.
     """
     always: list[str] = []
-    conditional: dict[str, str] = {}
+    conditional: dict[str, list[str]] = {}
     for line in map(str.strip, text.splitlines()):
         condition, found, word = line.partition(": ")
         if not found or not re.fullmatch(r"[\w!{},.-]+", condition):
             always += [line] if line else []
         elif not _OTHER_VERSIONS.search(condition):
             name = re.match(r"[\w.-]*?(?=\d*$|[^\w.-])", word.strip())
-            conditional[name[0].lower() if name else word] = word.strip()
-    return [*always, *conditional.values()]
+            key = name[0].lower() if name else word
+            conditional.setdefault(key, []).append(word.strip())
+    known = {*required, *(match[0].lower() for line in always if (match := _NAME.match(line)))}
+    settled = {name: max(each, key=_version) for name, each in conditional.items()}
+    return [
+        *always,
+        *(
+            word
+            for name, word in settled.items()
+            if len(conditional[name]) > 1 or name not in known
+        ),
+    ]
+
+
+def _version(requirement: str) -> tuple[int, ...]:
+    """The first version that a requirement names."""
+    found = _NUMBERS.search(requirement)
+    return tuple(map(int, found[1].split("."))) if found else ()
 
 
 def _read(text: str) -> configparser.ConfigParser:

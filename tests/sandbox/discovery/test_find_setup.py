@@ -143,6 +143,15 @@ PROJECT = "[project]\nname = 'a'\n"
             "-e . 'mock >= 5, <6' attrs",
         ),
         (
+            PROJECT + "dependencies = ['rich>=1']\n",
+            {
+                "tox.ini": "[testenv]\ndeps =\n    mock\n    dj52: Dj>=5.2,<6\n"
+                "    dj42: Dj>=4.2,<5\n"
+                "    rich1: rich==1.0\n    mock4: mock<5\n    py: attrs\n"
+            },
+            "-e . mock 'Dj>=5.2,<6' attrs",
+        ),
+        (
             PROJECT,
             {"noxfile.py": "def tests(s):\n    s.install('-e', '.[cov]', 'mock', f'x{1}')\n"},
             "-e '.[cov]' mock",
