@@ -195,8 +195,11 @@ async def test_none_gets_through_where_its_sandbox_was_started_before(
     assert "through" not in result.text
 
 
-async def test_none_gets_through_in_docker(outside: dict[str, str], data_dir: Path) -> None:
-    """All in one container; the last kills what runs them."""
+@pytest.mark.parametrize("before", [False, True])
+async def test_none_gets_through_in_docker(
+    outside: dict[str, str], data_dir: Path, *, before: bool
+) -> None:
+    """All in one container, which may have been started before; the last kills what runs them."""
     if reason := no_daemon():
         pytest.skip(reason)
     sandbox = opened(Docker(on_daemon(data_dir, Limits())), data_dir)
@@ -206,7 +209,9 @@ async def test_none_gets_through_in_docker(outside: dict[str, str], data_dir: Pa
         .replace("echo th", f"echo {at} th")
         for at, attack in enumerate(ATTACKS.values())
     ]
+    await sandbox.run("true", more_follow=before)
     told = (await sandbox.run("\n".join(scripts))).text.splitlines()
+    await sandbox.close()
     assert [line for line in told if "tried" in line] == [
         f"{at} tried" for at in range(len(ATTACKS))
     ]

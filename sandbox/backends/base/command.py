@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from sandbox.core.protocol import KEEP_BYTES
 
@@ -35,3 +36,7 @@ class Command:
     def is_fed(self) -> bool:
         """Whether there is anything for its standard input."""
         return bool(self.stdin or self.source)
+
+
+HELD: Final = Command(program=(), seconds=0)
+"""Stands for a command that is not known yet."""

@@ -35,6 +35,11 @@ OUTPUT_FILE = "/etc/command-output"
 # In one stream, in order, or the output to a file and complaints alone to the stream.
 _STREAM, _FILE = 'exec "$@" 2>&1', f'exec "$@" 2>&1 >{OUTPUT_FILE}'
 
+LET_IN = b"."
+"""What one that waits for its program says first."""
+# The program comes as words, each ended by NUL, until the input's end.
+_HELD = f"printf {LET_IN.decode()}; mapfile -d '' -t words; exec \"${{words[@]}}\" 2>&1 </dev/null"
+
 
 @dataclass(frozen=True)
 class Bind:
@@ -70,14 +75,15 @@ class ContainerLine:
         to_file: bool,
         files: Iterable[Bind] = (),
     ) -> list[str]:
-        """The words after `docker`."""
+        """The words after `docker`. Without a program it waits for one at its standard input."""
         line = ["create", "--name", name, *self.constant]
         line += ["--interactive"] if stdin else []
         for file in files:
             line += file.words()
         # The first process of a container cannot be stopped from within.
         entry = ["--signal=KILL", f"{LONGEST * seconds + GRACE_S:.0f}"]
-        entry += ["/bin/bash", "-c", _FILE if to_file else _STREAM, "bash"]
+        script = _FILE if to_file else _STREAM if program else _HELD
+        entry += ["/bin/bash", "-c", script, "bash"]
         return [*line, "--entrypoint", "timeout", self.image, *entry, *program]
 
 

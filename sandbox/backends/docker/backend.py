@@ -118,6 +118,7 @@ class Docker(LocalBackend):
             self._cli,
             line,
             self.tree_size(tree),
+            parts=[bind.source for bind in tree_binds(tree.folder, None)],
             limits=self.limits,
             state=self.state,
             uid=tree.uid,

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from sandbox.backends.docker.argv import LET_IN
 from sandbox.backends.docker.cli import end
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import LimitHit
@@ -31,9 +32,29 @@ class Execution:
         self._output_bytes = output_bytes
         self._stopped = asyncio.Event()
         self._first: tuple[int, int] | None = None
+        self._looked = False
         self.output = kept
         self.limit: LimitHit | None = None
         self.loss = ""
+
+    async def is_let_in(self) -> bool:
+        """Whether it came to its start, where it waits for its program."""
+        said = await self._process.stdout.read(len(LET_IN)) if self._process.stdout else b""
+        return said == LET_IN
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether its first process is known, or cannot be."""
+        return self._looked or self._stopped.is_set()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the attached program has not ended."""
+        return self._process.returncode is None
+
+    def begin(self, kept: BothEnds, output_bytes: int) -> None:
+        """Count output from here on."""
+        self.output, self._output_bytes = kept, output_bytes
 
     @property
     def pid(self) -> int:
@@ -42,7 +63,8 @@ class Execution:
 
     def see(self, pid: int) -> None:
         """Its first process, where that is one of this machine: the daemon may run in another."""
-        if sys.platform != "linux" or self._stopped.is_set():
+        self._looked = pid != 0
+        if sys.platform != "linux" or not pid or self._stopped.is_set():
             return
         try:
             pidfd = os.pidfd_open(pid)

@@ -1,26 +1,25 @@
 """A sandbox whose every command is a container of its own, removed when the command has ended."""
 
 import asyncio
-import contextlib
-import json
 import os
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import BinaryIO
 
-from graph.calls import to_the_end
+from graph.calls import settle, to_the_end
 from graph.errors import SandboxUnavailable
-from sandbox.backends.base.command import Command
+from sandbox.backends.base.command import HELD, Command
 from sandbox.backends.base.limit_verdict import result_of
 from sandbox.backends.base.local_sandbox import LocalSandbox
+from sandbox.backends.base.prestart import IDLE_S
 from sandbox.backends.docker.argv import OUTPUT_FILE, Bind, ContainerLine
 from sandbox.backends.docker.cli import DockerCli
 from sandbox.backends.docker.execution import Execution
-from sandbox.core.output import BothEnds
+from sandbox.backends.docker.started import Started, inspect_state
 from sandbox.core.protocol import MAX_QUOTED_CHARS, ExecResult, Limits
 from sandbox.core.shell_command import NOTHING
 from sandbox.host.resource_usage import TreeSize
@@ -30,8 +29,8 @@ SEEN_AFTER_S = 0.5
 """Asking the daemon for a container's process is not worth it for shorter commands."""
 
 
-class DockerSandbox(LocalSandbox):
-    """A container is made when `run` is called and removed when it returns."""
+class DockerSandbox(LocalSandbox[Started]):
+    """A container is made for each command, and removed when that has ended."""
 
     def __init__(
         self,
@@ -39,13 +38,14 @@ class DockerSandbox(LocalSandbox):
         line: ContainerLine,
         size: TreeSize,
         *,
+        parts: Sequence[Path],
         limits: Limits,
         state: Path,
         uid: int | None,
         always: Mapping[str, bytes] = NOTHING,
     ) -> None:
         """`always`: files that every container has, and its user alone can read."""
-        super().__init__(size, limits)
+        super().__init__(size, limits, parts)
         self._always = always
         self._cli = cli
         self._line = line
@@ -53,28 +53,19 @@ class DockerSandbox(LocalSandbox):
         self._uid = uid
 
     async def _carry_out(self, command: Command) -> ExecResult:
-        name = f"coding-agent-{secrets.token_hex(8)}"
-        async with self._folder() as folder:
-            binds = await asyncio.to_thread(self._make_files, folder, command)
-            line = self._line.build(
-                name,
-                command.program,
-                seconds=command.seconds,
-                stdin=command.is_fed,
-                to_file=command.target is not None,
-                files=binds,
-            )
+        started = await self._start(command)
+        execution = started.execution
+        try:
             try:
-                container = await to_the_end(self._create(line))
-                started = time.monotonic()
-                execution = await self._start(container, command)
                 await self._finish(execution, command.seconds, [self._see(execution)])
-                took_ms = round((time.monotonic() - started) * 1000)
+                took_ms = round((time.monotonic() - started.since) * 1000)
             finally:
-                state = await to_the_end(self._remove(name))
+                state = await to_the_end(started.halt())
             await self._measure(execution)
             if command.target:
-                await asyncio.to_thread(_hand_over, folder / OUTPUT, command.target)
+                await asyncio.to_thread(_hand_over, started.folder / OUTPUT, command.target)
+        finally:
+            self._let_leave(asyncio.create_task(started.clear_away()))
         exited = state.get("Status") == "exited" and not state.get("Error") and not execution.loss
         said = execution.output.kept[-500:].decode(errors="replace").strip()
         return result_of(
@@ -86,54 +77,66 @@ class DockerSandbox(LocalSandbox):
             loss=execution.loss or state.get("Error") or said or "its container is gone",
         )
 
+    async def _launch(self, command: Command) -> Started:
+        """Always to its end: nobody could know a container that was made later."""
+        making = asyncio.create_task(self._make(command))
+        if await settle(making):
+            if not making.exception():
+                await to_the_end(making.result().discard())
+            raise asyncio.CancelledError
+        return making.result()
+
+    async def _make(self, command: Command) -> Started:
+        name = f"coding-agent-{secrets.token_hex(8)}"
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="files-", dir=self._state))
+        is_held = command is HELD
+        try:
+            line = self._line.build(
+                name,
+                command.program,
+                seconds=self._seconds(None) + IDLE_S if is_held else command.seconds,
+                stdin=is_held or command.is_fed,
+                to_file=command.target is not None,
+                files=await asyncio.to_thread(self._make_files, folder, command),
+            )
+            container = await self._create(line)
+            try:
+                return await self._attach(container, name, folder, command)
+            except BaseException:
+                await self._cli.call("rm", "--force", "--volumes", name)
+                raise
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
+
     async def _create(self, line: list[str]) -> str:
-        """The container's id. Always to its end: nobody could know one that was made later."""
+        """The container's id."""
         made = await self._cli.call(*line)
         if made.returncode != 0:
             complaint = made.stderr.strip()[-MAX_QUOTED_CHARS:]
             raise SandboxUnavailable(f"docker cannot make a container: {complaint}")
         return made.stdout.strip()
 
-    async def _start(self, container: str, command: Command) -> Execution:
-        words = ["start", "--attach", *(["--interactive"] if command.is_fed else []), container]
-        file = await asyncio.to_thread(_open_input, command)
+    async def _attach(self, container: str, name: str, folder: Path, command: Command) -> Started:
+        is_fed = command is HELD or command.is_fed
+        words = ["start", "--attach", *(["--interactive"] if is_fed else []), container]
+        ours, file = await asyncio.to_thread(_open_input, command)
         with file:
             process = await self._cli.attach(
                 *words,
-                stdin=file if command.is_fed else None,
+                stdin=file if is_fed else None,
                 environment=command.environment,
             )
-        output_bytes = max(self._limits.output_bytes, command.keep_bytes)
-        return Execution(process, container, BothEnds(command.keep_bytes), output_bytes)
+        execution = Execution(process, container, *self._output(command))
+        return Started(self._cli, name, execution, folder, ours)
 
     async def _see(self, execution: Execution) -> None:
         """Find the container's first process: by it deleted files count, and the end is quicker."""
-        pid = 0
-        while not pid:
+        while not execution.is_seen:
             await asyncio.sleep(SEEN_AFTER_S)
-            pid = (await self._inspect_state(execution.container)).get("Pid", 0)
-        execution.see(pid)
+            state = await inspect_state(self._cli, execution.container)
+            execution.see(state.get("Pid", 0))
         await asyncio.Event().wait()
-
-    async def _remove(self, name: str) -> dict[str, Any]:
-        """How the container ended, before everything in it is killed and it is gone."""
-        state = await self._inspect_state(name)
-        await self._cli.call("rm", "--force", "--volumes", name)
-        return state
-
-    async def _inspect_state(self, container: str) -> dict[str, Any]:
-        shown = await self._cli.call("inspect", "--format={{json .State}}", container)
-        state: dict[str, Any] = json.loads(shown.stdout) if shown.returncode == 0 else {}
-        return state
-
-    @contextlib.asynccontextmanager
-    async def _folder(self) -> AsyncIterator[Path]:
-        """For files of one container, where its user can pass."""
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="files-", dir=self._state))
-        try:
-            yield folder
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _make_files(self, folder: Path, command: Command) -> list[Bind]:
         """Those that it reads, and the one that it writes its output to."""
@@ -161,10 +164,14 @@ def _hand_over(output: Path, target: Path) -> None:
     shutil.move(output, target)
 
 
-def _open_input(command: Command) -> IO[bytes]:
+def _open_input(command: Command) -> tuple[BinaryIO | None, BinaryIO]:
+    """What writes the input later, if anything does, and what is read."""
+    if command is HELD:
+        theirs, ours = os.pipe()
+        return os.fdopen(ours, "wb"), os.fdopen(theirs, "rb")
     if command.source:
-        return command.source.open("rb")
+        return None, command.source.open("rb")
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(command.stdin)
     file.seek(0)
-    return file
+    return None, file

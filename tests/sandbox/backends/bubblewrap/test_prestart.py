@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from graph import Environment
+from sandbox.backends.base.command import HELD
+from sandbox.backends.base.local_sandbox import AHEAD
+from sandbox.backends.base.prestart import Prestart
 from sandbox.backends.bubblewrap.argv import received_words
-from sandbox.backends.bubblewrap.prestart import Prestart
-from sandbox.backends.bubblewrap.sandbox import _AHEAD, _HELD, BubblewrapSandbox
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.prepared_sandbox import PreparedSandbox, prepare_command
 from sandbox.core.protocol import Limits
 from sandbox.host.resource_usage import family, read_proc
@@ -40,7 +42,7 @@ def waiting() -> set[int]:
 async def start_next(sandbox: BubblewrapSandbox) -> set[int]:
     """The shells that wait for the next commands."""
     await sandbox.run("true", more_follow=True)
-    await until(lambda: len(waiting()) == _AHEAD)
+    await until(lambda: len(waiting()) == AHEAD)
     return waiting()
 
 
@@ -54,8 +56,8 @@ async def test_the_next_command_is_what_was_started_and_another_follows(
     running = asyncio.create_task(sandbox.run("touch begun; until [ -e go ]; do sleep 0.05; done"))
     await until((workspace / "begun").exists)
     assert [b"touch begun" in read_proc(str(pid), "cmdline") for pid in pids].count(True) == 1
-    await until(lambda: len(waiting()) == _AHEAD)
-    assert len(waiting() & pids) == _AHEAD - 1
+    await until(lambda: len(waiting()) == AHEAD)
+    assert len(waiting() & pids) == AHEAD - 1
     (workspace / "go").touch()
     assert (await running).exit_code == 0
     await sandbox.close()
@@ -131,7 +133,7 @@ async def test_it_ends_with_the_last_who_has_its_sandbox(data_dir: Path) -> None
 
 async def test_it_ends_where_no_command_comes(sandbox: BubblewrapSandbox) -> None:
     await sandbox.close()
-    ready = Prestart(sandbox, lambda: sandbox._launch(_HELD), (), idle_s=0)
+    ready = Prestart(sandbox, lambda: sandbox._launch(HELD), (), idle_s=0)
     assert await asyncio.wait_for(ready._task, 20) is None
     assert waiting() == set()
 

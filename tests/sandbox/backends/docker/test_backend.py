@@ -138,8 +138,9 @@ async def test_a_child_that_holds_the_output_open_holds_nobody_up() -> None:
 
 
 async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Path) -> None:
-    backend = Docker(wanted(data_dir))
-    await opened(backend, data_dir).run("true")
+    sandbox = opened(Docker(wanted(data_dir)), data_dir)
+    await sandbox.run("true")
+    await sandbox.close()
     (create,) = [words for words in calls(programs) if words[0] == "create"]
     needed = {
         *("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),

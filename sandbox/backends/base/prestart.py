@@ -11,13 +11,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from graph.calls import settle, to_the_end
 from graph.errors import SandboxError
-from sandbox.backends.bubblewrap.execution import Execution
 from sandbox.core.output import BothEnds
-from sandbox.host import cgroup
 from sandbox.host.executors import on_worker
 
 IDLE_S: Final = 60.0
@@ -40,39 +38,36 @@ class Mounted:
         return all(_identify(path) == found for path, found in self.identities.items())
 
 
-@dataclass(frozen=True)
-class Started:
-    """What carries out a command, and the control group that limits it."""
+class Started(Protocol):
+    """What waits for its command, within its limits."""
 
-    execution: Execution
-    group: cgroup.Group | None
+    async def is_let_in(self, then: "asyncio.Future[None]", within_s: float) -> bool:
+        """Whether it is at its start when it is wanted, which `then` says within a time."""
+        ...
+
+    def begin(self, kept: BothEnds, most: int) -> None:
+        """Count time and output from here on."""
+        ...
 
     def give(self, program: Sequence[str]) -> None:
-        """Have what waits become a program; meanwhile its group gets its weight."""
-        self.execution.give(program)
-        if self.group:
-            on_worker(self.group.wake)
-
-    def end(self) -> "asyncio.Future[cgroup.Usage]":
-        """Remove the group of what has ended: nobody need wait for that."""
-        return on_worker(self.group.end if self.group else cgroup.Usage)
+        """Have what waits become a program."""
+        ...
 
     async def discard(self) -> None:
-        """End what is not needed, and remove its group."""
-        self.execution.stop()
-        try:
-            await self.execution.wait()
-        finally:
-            await asyncio.shield(self.end())
+        """End what is not needed."""
+        ...
 
 
-class Prestart:
+S = TypeVar("S", bound=Started)
+
+
+class Prestart(Generic[S]):
     """Starts one sandbox and holds it until it is taken, ended, or of no use any more."""
 
     def __init__(
         self,
         owner: object,
-        start: Callable[[], Awaitable[Started]],
+        start: Callable[[], Awaitable[S]],
         mounts: Sequence[Path],
         *,
         idle_s: float = IDLE_S,
@@ -90,7 +85,7 @@ class Prestart:
         forgotten.atexit = False
         self._task.add_done_callback(lambda _: forgotten.detach())
 
-    async def take(self, program: Sequence[str], kept: BothEnds, most: int) -> Started | None:
+    async def take(self, program: Sequence[str], kept: BothEnds, most: int) -> S | None:
         """What was started, a program by now; None where that did not come to it.
 
         It may put out `most` bytes, of which some are `kept`.
@@ -99,7 +94,7 @@ class Prestart:
         cancelled = await settle(self._task)
         started = None if self._task.cancelled() else self._task.result()
         if started and not cancelled:
-            started.execution.begin(kept, most)
+            started.begin(kept, most)
             if self._mounted.result().are_there():
                 started.give(program)
                 return started
@@ -116,11 +111,11 @@ class Prestart:
 
 
 async def _hold(
-    start: Callable[[], Awaitable[Started]],
+    start: Callable[[], Awaitable[S]],
     mounted: "asyncio.Future[Mounted]",
     taken: "asyncio.Future[None]",
     idle_s: float,
-) -> Started | None:
+) -> S | None:
     """Where it fails, who needs it tries again and is told."""
     await mounted
     starting = start()
@@ -129,7 +124,7 @@ async def _hold(
         started = await starting
         is_wanted = False
         try:
-            is_wanted = await started.execution.is_let_in(taken, idle_s)
+            is_wanted = await started.is_let_in(taken, idle_s)
         finally:
             if not is_wanted:
                 await to_the_end(started.discard())
@@ -146,7 +141,7 @@ def _identify(path: Path) -> object:
     return info.st_dev, info.st_ino
 
 
-def _cancel_soon(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Started | None]") -> None:
+def _cancel_soon(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:
     """Called from any thread."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(task.cancel)
