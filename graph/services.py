@@ -110,11 +110,24 @@ class Workspaces(Protocol):
         ...
 
     def begin_plan_tree(self, run_id: str) -> None:
-        """The planner's tree will be opened: what takes long for it may begin meanwhile."""
+        """The planner's tree and that in which set-up is found will be opened.
+
+        What takes long for them may begin meanwhile.
+        """
         ...
 
     def begin_live_tree(self, run_id: str, base: Base, environment: Environment) -> None:
         """The tree that roles change will be opened: what takes long may begin meanwhile."""
+        ...
+
+    def begin_review_tree(
+        self, run_id: str, base: Base, environment: Environment, step: int
+    ) -> None:
+        """The reviewer of that step will open its tree: what takes long may begin meanwhile."""
+        ...
+
+    async def end_review_tree(self, run_id: str, step: int) -> None:
+        """No reviewer comes. Raises SandboxError."""
         ...
 
     async def next_fence(self, run_id: str) -> int:
@@ -148,6 +161,10 @@ class Checks(Baselines, Protocol):
         emit: Emit = unheard,
     ) -> FoundChecks:
         """The caller's checks and, unless `only`, those the base itself names."""
+        ...
+
+    def begin(self, run_id: str, base: Base, environment: Environment) -> None:
+        """A change will be validated: what takes long for its tree may begin meanwhile."""
         ...
 
     async def validate(

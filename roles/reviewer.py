@@ -32,6 +32,7 @@ from roles.tools.toolbox import Toolbox
 from roles.transcript.predecessor import Predecessor
 from sandbox import Sandbox, TreeSpec
 from sandbox.changes import with_contents
+from sandbox.tree import review_tree
 
 PROMPT: Final = """\
 You review a change to a git repository. The tree in /workspace has the change on its base (`git \
@@ -112,7 +113,7 @@ class ClaudeReviewer(ClaudeRole):
 
     async def __call__(self, task: RoleTask, emit: Emit) -> ReviewerResult:
         tree = TreeSpec(
-            name=f"review-{task.step}",
+            name=review_tree(task.step),
             base=task.base,
             change=task.change,
             environment=task.environment or NO_ENVIRONMENT,

@@ -20,7 +20,13 @@ from graph.events.run_events import (
 from graph.machine import edges, follow_up, publishing, role_tasks
 from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
-from graph.machine.readiness import known_by_now, live_tree_begun, make_ready
+from graph.machine.readiness import (
+    begin_validation_tree,
+    known_by_now,
+    live_tree_begun,
+    make_ready,
+    review_tree_begun,
+)
 from graph.machine.shown_pictures import keep_pictures
 from graph.publication import ChangeOnNewBase, GateFinding, GateReport
 from graph.request.request_rules import RequestRules
@@ -138,15 +144,17 @@ class Nodes:
         ready = await make_ready(self.services, state)
         if ready.get("stopped"):
             return ready
-        validation = await self.services.checks.validate(
-            state["run_id"],
-            state["base"],
-            change.ref,
-            edges.checks_of(state),
-            ready["environment"],
-            role_tasks.validation_deadline(state),
-            emit := emit_of_node(),
-        )
+        async with review_tree_begun(self.services, state, ready["environment"]) as begun:
+            validation = await self.services.checks.validate(
+                state["run_id"],
+                state["base"],
+                change.ref,
+                edges.checks_of(state),
+                ready["environment"],
+                role_tasks.validation_deadline(state),
+                emit := emit_of_node(),
+            )
+            begun.is_wanted = validation.status != "failed"
         event = ValidationFinished.model_validate(validation.model_dump())
         emit(event.keyed(f"validate:{change.ref.step}"))
         if proof := validation.proof:
@@ -292,6 +300,7 @@ class Nodes:
                 else Outcome(status="no_changes", reason="empty_change")
             )
             return update | {"change": None, "outcome": outcome}
+        begin_validation_tree(self.services, state)
         event = ChangeUpdated(digest=change.ref.digest, files=change.files)
         emit_of_node()(event.keyed(f"change:{task.step}"))
         before = state.get("change")

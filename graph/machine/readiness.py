@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from graph.base_services import PreparationRequest
+from graph.environment import Environment
 from graph.errors import CodingAgentError
-from graph.machine import role_tasks
+from graph.machine import edges, role_tasks
 from graph.machine.node_events import emit_of_node
 from graph.machine.setup_turn import SetupTurn
 from graph.services import Services
@@ -54,6 +56,35 @@ async def _begin_live_tree(services: Services, state: RunState) -> None:
     with suppress(CodingAgentError):  # whoever needs the environment hears of it
         environment = await services.preparation.environment(wanted)
         services.workspaces.begin_live_tree(state["run_id"], state["base"], environment)
+
+
+@dataclass
+class BegunTree:
+    """A tree that was begun, and whether somebody is to open it."""
+
+    is_wanted: bool = False
+
+
+@asynccontextmanager
+async def review_tree_begun(
+    services: Services, state: RunState, environment: Environment
+) -> AsyncIterator[BegunTree]:
+    """Let what takes long for the reviewer's tree begin while the block runs."""
+    begun, step, workspaces = BegunTree(), state["step"] + 1, services.workspaces
+    workspaces.begin_review_tree(state["run_id"], state["base"], environment, step)
+    try:
+        yield begun
+    finally:
+        if not begun.is_wanted:
+            with suppress(CodingAgentError):  # the run's end finds it
+                await workspaces.end_review_tree(state["run_id"], step)
+
+
+def begin_validation_tree(services: Services, state: RunState) -> None:
+    """Let what takes long for the tree of checks begin, where it is known what is in it."""
+    environment = state.get("environment")
+    if environment and edges.checks_of(state):
+        services.checks.begin(state["run_id"], state["base"], environment)
 
 
 def known_by_now(services: Services, state: RunState) -> Update:

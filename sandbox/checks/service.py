@@ -74,6 +74,8 @@ class SandboxChecks(Checks):
         self._runs = runs
         self._sandboxes = sandboxes
         self._kept = kept
+        self._begun: dict[str, str] = {}
+        """What tells the trees that were begun from others, by their runs."""
 
     async def find(
         self,
@@ -140,6 +142,11 @@ class SandboxChecks(Checks):
             await on_base.discard()
         return baseline_of(results)
 
+    def begin(self, run_id: str, base: Base, environment: Environment) -> None:
+        unique = self._begun[run_id] = secrets.token_hex(4)
+        tree = TreeSpec(name=_validation_tree(unique), base=base, environment=environment)
+        self._sandboxes.begin(run_id, tree.name, tree)
+
     async def validate(
         self,
         run_id: str,
@@ -155,9 +162,9 @@ class SandboxChecks(Checks):
         unnoted = changelog_findings(base, read)
         if not checks:
             return Validation(status="unavailable", needed=needed, findings=unnoted)
-        unique = secrets.token_hex(4)
+        unique = self._begun.pop(run_id, "") or secrets.token_hex(4)
         untouched = TreeSpec(name=f"base-{unique}", base=base, environment=environment, emit=emit)
-        tree = replace(untouched, name=f"validate-{unique}", change=change)
+        tree = replace(untouched, name=_validation_tree(unique), change=change)
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched, self._kept)
         of_set_up = setup_findings(read, environment)
         try:
@@ -198,6 +205,10 @@ class SandboxChecks(Checks):
             yield await self._sandboxes.open(run_id, tree)
         finally:
             await self._sandboxes.discard(run_id, tree.name)
+
+
+def _validation_tree(unique: str) -> str:
+    return f"validate-{unique}"
 
 
 def _checks_of(repository: RepositoryFiles, config: RepositoryConfig) -> tuple[Check, ...]:

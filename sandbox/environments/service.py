@@ -33,6 +33,7 @@ from sandbox.setup.refused_hosts import refused_in
 from sandbox.setup.run_commands import read_report
 from sandbox.setup.tool_versions import read_versions, versions_by_folder, versions_in
 from sandbox.setup.withheld import is_withheld
+from sandbox.tree.run_folder import set_up_tree
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class SandboxEnvironments(Environments):
         self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
     ) -> Environment:
         seconds = min(self._timeout_s, deadline - time.time())
-        name, trusted = f"setup-{base.moved}", base.trusted_base
+        name, trusted = set_up_tree(base.moved), base.trusted_base
         tree = TreeSpec(name=name, base=trusted, checkout=False, emit=emit)
         found: _Found | None = None
         try:

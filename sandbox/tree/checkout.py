@@ -13,6 +13,7 @@ from sandbox.tree.git_dir import make_git_dir
 PARTS = ("workspace", "home", "tmp")
 _CHECKOUT = "git -c checkout.workers=4 -c checkout.thresholdForParallelism=500 reset -q --hard"
 _APPLY_FAILED = 92
+_APPLY = f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}"
 
 
 def make_folders(folder: Path, uid: int | None) -> Path:
@@ -42,8 +43,18 @@ async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -
         script.append(f"head -c {len(shallow)} > .git/shallow")
     script.append(_CHECKOUT if spec.checkout else "git read-tree HEAD")
     if patch:
-        script.append(f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}")
-    result = await sandbox.run("\n".join(script), stdin=shallow + patch)
+        script.append(_APPLY)
+    await _make(sandbox, "\n".join(script), shallow + patch)
+
+
+async def apply_change(sandbox: Sandbox, patch: bytes) -> None:
+    """Apply a change, where there is one, to a base that is checked out."""
+    if patch:
+        await _make(sandbox, _APPLY, patch)
+
+
+async def _make(sandbox: Sandbox, script: str, stdin: bytes) -> None:
+    result = await sandbox.run(script, stdin=stdin)
     if result.exit_code == _APPLY_FAILED:
         raise PatchUnusable(f"The change does not apply to the base: {result.reason}")
     if result.exit_code != 0:

@@ -28,10 +28,20 @@ class LocalWorkspaces(Workspaces):
 
     def begin_plan_tree(self, run_id: str) -> None:
         self._sandboxes.begin(run_id, PLAN)
+        self._sandboxes.begin(run_id, set_up_tree(0))
 
     def begin_live_tree(self, run_id: str, base: Base, environment: Environment) -> None:
         spec = TreeSpec(name=live_tree(base), base=base, environment=environment)
         self._sandboxes.begin(run_id, spec.name, spec)
+
+    def begin_review_tree(
+        self, run_id: str, base: Base, environment: Environment, step: int
+    ) -> None:
+        spec = TreeSpec(name=review_tree(step), base=base, environment=environment)
+        self._sandboxes.begin(run_id, spec.name, spec)
+
+    async def end_review_tree(self, run_id: str, step: int) -> None:
+        await self._sandboxes.discard(run_id, review_tree(step))
 
     async def next_fence(self, run_id: str) -> int:
         file = RunFolder.of(self._runs, run_id).root / "fence"
@@ -42,6 +52,16 @@ class LocalWorkspaces(Workspaces):
 
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
         await self._sandboxes.close_run(run_id, keep=_LIVES if resumable else ())
+
+
+def set_up_tree(moved: int) -> str:
+    """The name of the tree in which set-up is found of a base that moved so often."""
+    return f"setup-{moved}"
+
+
+def review_tree(step: int) -> str:
+    """The name of the tree of a reviewer's call."""
+    return f"review-{step}"
 
 
 def live_tree(base: Base) -> str:

@@ -1,25 +1,54 @@
 """Sandboxes that are made before their tree is opened, so that nobody waits for them.
 
-They are found by name and tags, by whichever process opens the tree.
+They are found by name and tags, by whichever process opens the tree. Where the base is known, it is
+checked out in them too.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from graph.errors import CodingAgentError, SandboxLost
-from sandbox.backends.modal.client import TAG_STATE, ImageGone, ModalClient, SetupImage
+from sandbox.backends.modal.client import (
+    TAG_CREATED,
+    TAG_STATE,
+    ImageGone,
+    ModalClient,
+    SetupImage,
+)
 from sandbox.backends.modal.sandbox import ModalSandbox
 
 log = logging.getLogger(__name__)
 
 SPARE: Final = "spare"
-"""The state of one in which nothing was done yet."""
+"""The state of one that waits for who opens its tree."""
+FILLING: Final = "filling"
+"""The state of one in which the base is being checked out."""
 _TAG_IMAGE: Final = "begins"
+_TAG_HOLDS: Final = "holds"
 _MAKING: Final = "making"
 
 FindImage = Callable[[], Awaitable[SetupImage | None]]
+Fill = Callable[[ModalSandbox], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A Sandbox to be made ahead, on what `find` finds, else on the image.
+
+    Where `holds` names a base, `fill` checks it out.
+    """
+
+    name: str
+    run_id: str
+    tree: str
+    image: str
+    find: FindImage
+    fill: Fill
+    holds: str = ""
 
 
 class SpareSandboxes:
@@ -29,11 +58,11 @@ class SpareSandboxes:
         self._client = client
         self._begun: dict[str, tuple[str, asyncio.Task[None]]] = {}
 
-    def begin(self, name: str, run_id: str, tree: str, image: str, find: FindImage) -> None:
-        """Make one of that name in the background, on what `find` finds, else on the image."""
-        if name not in self._begun:
-            making = asyncio.create_task(self._make(name, run_id, tree, image, find))
-            self._begun[name] = (run_id, making)
+    def begin(self, wanted: Wanted) -> None:
+        """Make one in the background."""
+        if wanted.name not in self._begun:
+            making = asyncio.create_task(self._make(wanted))
+            self._begun[wanted.name] = (wanted.run_id, making)
 
     async def wait(self, name: str) -> None:
         """Return once one that was begun here is there, or cannot be.
@@ -53,27 +82,45 @@ class SpareSandboxes:
             task.cancel()
         await asyncio.gather(*begun.values(), return_exceptions=True)
 
-    async def take(self, spare: ModalSandbox, begins_with: str | None) -> bool:
-        """Whether it is there and begins with this: it is nobody else's then. Others are ended."""
+    async def take(self, spare: ModalSandbox, begins_with: str | None, base: str) -> bool | None:
+        """Take one that is there and begins with this: it is nobody else's then.
+
+        Whether the base is in it; None where it was not taken. One of other files is ended.
+        """
         try:
             tags = await spare.tags()
-            if tags.get(_TAG_IMAGE) == begins_with:
+            held = tags.get(_TAG_HOLDS, "")
+            if tags.get(_TAG_IMAGE) == begins_with and held in ("", base):
                 await spare.mark({**tags, TAG_STATE: _MAKING})
-                return True
+                return held == base
             await spare.end()
         except SandboxLost as error:
             log.info("a spare Sandbox has gone: %s", error.message)
-        return False
+        return None
 
-    async def _make(self, name: str, run_id: str, tree: str, image: str, find: FindImage) -> None:
+    async def _make(self, wanted: Wanted) -> None:
         try:
-            kept = await find()
+            kept = await wanted.find()
             tags = {
-                "run": run_id,
-                "tree": tree,
-                TAG_STATE: SPARE,
-                _TAG_IMAGE: kept.image if kept else image,
+                "run": wanted.run_id,
+                "tree": wanted.tree,
+                TAG_STATE: FILLING if wanted.holds else SPARE,
+                TAG_CREATED: str(int(time.time())),
+                _TAG_IMAGE: kept.image if kept else wanted.image,
             }
-            await self._client.make(name, tags, kept=kept, image=image, waits=False)
+            made = await self._client.make(
+                wanted.name, tags, kept=kept, image=wanted.image, waits=False
+            )
+            if made and wanted.holds:
+                await self._fill(made, tags, wanted)
         except (CodingAgentError, ImageGone) as error:
-            log.info("no Sandbox is made ahead for %s: %s", name, error)
+            log.info("no Sandbox is made ahead for %s: %s", wanted.name, error)
+
+    async def _fill(self, made: ModalSandbox, tags: Mapping[str, str], wanted: Wanted) -> None:
+        """Check the base out; what was cut short is nobody's to go on with."""
+        try:
+            await wanted.fill(made)
+            await made.mark({**tags, TAG_STATE: SPARE, _TAG_HOLDS: wanted.holds})
+        except BaseException:
+            await asyncio.shield(made.end())
+            raise

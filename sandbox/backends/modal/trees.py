@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,16 +18,20 @@ from sandbox.backends.modal.backend import Modal
 from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone, SetupImage
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.backends.modal.setup import ModalSetUp
-from sandbox.backends.modal.spares import SPARE, SpareSandboxes
+from sandbox.backends.modal.spares import FILLING, SPARE, SpareSandboxes, Wanted
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
-from sandbox.tree.checkout import check_out, fill
+from sandbox.tree.checkout import apply_change, check_out, fill
+from sandbox.tree.git_dir import make_git_dir
 
 _UNFILLED, _READY = "unfilled", "ready"
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _LONGEST_NAME = 63
 _TRIES = 3
+_PAUSE_S = 0.2
+_FILLED_S = 30.0
+"""By then the base is in a Sandbox that is made ahead, or its maker is no more."""
 
 
 class ModalSandboxes(OpenTrees):
@@ -49,13 +53,20 @@ class ModalSandboxes(OpenTrees):
         self._spares = SpareSandboxes(backend.client)
 
     def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:
+        run = RunFolder.of(self._runs, run_id)
+
         async def find() -> SetupImage | None:
             if spec is None or not spec.setup:
                 return None
-            return await self._set_up.find(run_id, RunFolder.of(self._runs, run_id), spec, b"")
+            return await self._set_up.find(run_id, run, spec, b"")
 
-        image = spec.environment.image if spec else ""
-        self._spares.begin(sandbox_name(run_id, name), run_id, name, image, find)
+        async def fill_in(container: ModalSandbox) -> None:
+            assert spec
+            await self._fill(container, run, spec, b"")
+
+        image, holds = (spec.environment.image, _name_base(spec)) if spec else ("", "")
+        wanted = Wanted(sandbox_name(run_id, name), run_id, name, image, find, fill_in, holds)
+        self._spares.begin(wanted)
 
     async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
         return await self._set_up.make(run_id, RunFolder.of(self._runs, run_id), spec)
@@ -71,6 +82,7 @@ class ModalSandboxes(OpenTrees):
         )
 
     async def _remove(self, run_id: str, name: str) -> None:
+        await self._spares.wait(sandbox_name(run_id, name))
         if container := await self._client.find(sandbox_name(run_id, name)):
             await container.end()
 
@@ -126,11 +138,18 @@ class ModalSandboxes(OpenTrees):
         return sandbox, holds or "Its tree is as it was, but nothing runs in it any more."
 
     async def _find(self, name: str) -> tuple[ModalSandbox | None, str]:
-        """The tree of that name and its state; one that was left half made is ended."""
+        """The tree of that name and its state; one that was left half made is ended.
+
+        One that is filled ahead, by another process, is waited for.
+        """
         container = await self._client.find(name)
         if container is None:
             return None, ""
-        state = (await container.tags()).get(TAG_STATE, "")
+        tags = await container.tags()
+        while tags.get(TAG_STATE) == FILLING and _is_young(tags):
+            await asyncio.sleep(_PAUSE_S)
+            tags = await container.tags()
+        state = tags.get(TAG_STATE, "")
         if state in {_UNFILLED, _READY, SPARE}:
             return container, state
         await container.end()
@@ -147,10 +166,11 @@ class ModalSandboxes(OpenTrees):
         for _ in range(_TRIES):
             kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
             hosts = await self._set_up.names(run_id, spec) if spec.reaches_hosts else ()
-            image, container = spec.environment.image, None
+            image, is_filled = spec.environment.image, None
             begins_with = None if hosts else kept.image if kept else image
-            if spare and await self._spares.take(spare, begins_with):
-                container = spare
+            if spare:
+                is_filled = await self._spares.take(spare, begins_with, _name_base(spec))
+            container = None if is_filled is None else spare
             spare = None
             try:
                 container = container or await self._client.make(
@@ -166,7 +186,7 @@ class ModalSandboxes(OpenTrees):
                 spare = found
                 continue
             try:
-                await self._fill(container, run, spec, patch)
+                await self._fill(container, run, spec, patch, has_base=is_filled is True)
                 await _mark(container, _READY if spec.checkout else _UNFILLED)
             except SandboxLost as error:
                 lost = error
@@ -189,16 +209,36 @@ class ModalSandboxes(OpenTrees):
         return patch, "Its tree was made again as it was when you were asked."
 
     async def _fill(
-        self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes
+        self,
+        container: ModalSandbox,
+        run: RunFolder,
+        spec: TreeSpec,
+        patch: bytes,
+        *,
+        has_base: bool = False,
     ) -> None:
         """Make the tree inside; what set-up left has the objects of its own base."""
         sandbox = self._backend.attach(container)
         try:
+            if has_base:
+                await apply_change(MeteredSandbox(sandbox, self._metrics), patch)
+                return
             bring = ensure_base if spec.setup else put_base
             await bring(sandbox, run.git_of(spec.base), self._backend.limits)
             await fill(MeteredSandbox(sandbox, self._metrics), run, spec, patch)
         finally:
             await sandbox.close()
+
+
+def _is_young(tags: Mapping[str, str]) -> bool:
+    """Whether who makes a Sandbox may still be at it; clocks of machines differ a little."""
+    return time.time() - int(tags.get(TAG_CREATED, "0")) < _FILLED_S
+
+
+def _name_base(spec: TreeSpec) -> str:
+    """What tells a tree that was filled ahead from others, short enough for a tag."""
+    made = f"{make_git_dir('.git', spec.base)}{spec.base.tree}{spec.checkout}"
+    return hashlib.sha256(made.encode()).hexdigest()[:32]
 
 
 async def _mark(container: ModalSandbox, state: str) -> None:

@@ -299,6 +299,14 @@ class _Workspaces:
     def begin_live_tree(self, run_id: str, base: Base, environment: Environment) -> None:
         self.script.begun.append("live")
 
+    def begin_review_tree(
+        self, run_id: str, base: Base, environment: Environment, step: int
+    ) -> None:
+        self.script.begun.append(f"review-{step}")
+
+    async def end_review_tree(self, run_id: str, step: int) -> None:
+        self.script.begun.remove(f"review-{step}")
+
     async def next_fence(self, run_id: str) -> int:
         self.fence += 1
         return self.fence
@@ -360,6 +368,9 @@ class _Checks:
         command = "make test" if not base.moved else "make check"
         named = () if only else (Check(command=command, source="repository"),)
         return FoundChecks(checks=asked + named, notes=self.script.notes)
+
+    def begin(self, run_id: str, base: Base, environment: Environment) -> None:
+        self.script.begun.append("validate")
 
     async def baseline(
         self,

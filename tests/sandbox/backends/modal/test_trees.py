@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,45 @@ async def test_a_tree_is_made_in_the_sandbox_that_was_begun_for_it(on_modal: Mod
     for name in ("ahead", "elsewhere"):
         made = [known.name for known in on_modal.plane.sandboxes.by_id.values()]
         assert made.count(f"{RUN}-{name}") == 1
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
+async def test_the_base_is_checked_out_ahead(on_modal: ModalRun, *, elsewhere: bool) -> None:
+    """Whoever opens the tree waits for that; nothing but the change is left to be brought."""
+    name, started = f"filled-{elsewhere}".lower(), on_modal.plane.faults.seen["TaskExecStart"]
+    spec = TreeSpec(name, on_modal.run.base)
+    on_modal.sandboxes.begin(RUN, name, spec)
+    await until(lambda: f"{RUN}-{name}" in on_modal.names())
+    opens = on_plane(on_modal.plane, on_modal.run, LIMITS) if elsewhere else on_modal
+    tree = await opens.sandboxes.open(RUN, spec)
+    assert on_modal.plane.faults.seen["TaskExecStart"] == started + 2
+    assert await said(tree, "cat hello.txt && git status --porcelain") == "hello"
+    made = [known.name for known in on_modal.plane.sandboxes.by_id.values()]
+    assert made.count(f"{RUN}-{name}") == 1
+
+
+async def test_a_change_is_brought_into_a_tree_that_was_filled_ahead(on_modal: ModalRun) -> None:
+    saved = SavedInMemory()
+    tree = await on_modal.sandboxes.open(RUN, TreeSpec("changed", on_modal.run.base, saved=saved))
+    await tree.run("echo more >> hello.txt")
+    await until(lambda: saved.patch is not None)
+    ahead = TreeSpec("with-change", on_modal.run.base)
+    on_modal.sandboxes.begin(RUN, ahead.name, ahead)
+    tree = await on_modal.sandboxes.open(RUN, replace(ahead, saved=saved))
+    told = await said(tree, "cat hello.txt && git status --porcelain")
+    assert told == "hello\nmore\nM  hello.txt"
+
+
+@pytest.mark.parametrize("other", ["base", "checkout"])
+async def test_a_tree_of_another_base_is_not_taken(on_modal: ModalRun, other: str) -> None:
+    base, name = on_modal.run.base, f"other-{other}"
+    spec = TreeSpec(name, base)
+    moved = replace(spec, base=base.model_copy(update={"tree": base.sha}))
+    on_modal.sandboxes.begin(RUN, name, {"base": moved}.get(other, replace(spec, checkout=False)))
+    tree = await on_modal.sandboxes.open(RUN, spec)
+    assert await said(tree, "cat hello.txt") == "hello"
+    made = [known.name for known in on_modal.plane.sandboxes.by_id.values()]
+    assert made.count(f"{RUN}-{name}") == 2
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["begins with another image", "has gone"])
