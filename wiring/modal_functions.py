@@ -18,11 +18,17 @@ from graph import RoleName, RoleTask, Services
 from runs.driving import RemoteDispatcher
 from runs.remote_roles import NoteReader, Play, RemoteRole, RoleWorker, RoleWorkerFence
 from runs.shared import ArchivedRunFiles, Mount, StorageBackend, VersionChain
-from runs.store import Store, is_driven_elsewhere, known_runs, live_runs, number_call
+from runs.store import Store, known_runs, live_runs
 from sandbox import Sandboxes
-from sandbox.tree import LocalWorkspaces
 from wiring.configuration import Configuration
-from wiring.deployed import BASELINES, ArchivedEnvironments, DeployedRecords, records_of
+from wiring.deployed import (
+    BASELINES,
+    ArchivedEnvironments,
+    DeployedRecords,
+    RoleStarts,
+    SharedWorkspaces,
+    records_of,
+)
 from wiring.services import make_role, make_services
 
 if TYPE_CHECKING:
@@ -43,33 +49,6 @@ GATHER_S: Final = 1.0
 DUE_S: Final = 300.0
 UNFILED: Final = 20
 """Runs whose last events are brought into files at once."""
-
-
-class SharedWorkspaces(LocalWorkspaces):
-    """Folders of runs that other functions see; the number of a role call is in the record."""
-
-    def __init__(
-        self, mount: Mount, store: Store, records: DeployedRecords, sandboxes: Sandboxes
-    ) -> None:
-        super().__init__(runs=mount.root / "runs", sandboxes=sandboxes)
-        self._mount = mount
-        self._store = store
-        self._records = records
-
-    async def next_fence(self, run_id: str) -> int:
-        """Written to the folder too, which is committed as the role is called.
-
-        A role that sees it sees all that it was given.
-        """
-        run = await number_call(self._store, run_id)
-        await self._records.tell_role(run)
-        await self._mount.write({f"runs/{run_id}/fence": b"%d" % run.fence})
-        return run.fence
-
-    async def close(self, run_id: str, *, resumable: bool = False) -> None:
-        """One that lost its run to another process leaves that one's sandboxes alone."""
-        if not await is_driven_elsewhere(self._store, run_id):
-            await super().close(run_id, resumable=resumable)
 
 
 @dataclass(frozen=True)
@@ -134,7 +113,8 @@ class Deployment(ABC):
         service, runs = f"{call}.{secrets.token_hex(4)}", self.mount.root / "runs"
         records, sandboxes = self.records, self.sandboxes(runs)
         store = records.store(service, self.mount)
-        workspaces = SharedWorkspaces(self.mount, store, records, sandboxes)
+        starts = RoleStarts(self.play)
+        workspaces = SharedWorkspaces(self.mount, store, records, sandboxes, starts)
         configuration, disk = self.configuration, Path(tempfile.gettempdir()) / "checkpoints"
         forge, limits = configuration.forge(), configuration.limits
         services = self._make_services(sandboxes, workspaces, forge)
@@ -159,6 +139,7 @@ class Deployment(ABC):
             ends.push_async_callback(forge.close)
             ends.push_async_callback(self.mount.commit_run, run_id)
             ends.push_async_callback(services.preparation.close)
+            ends.push_async_callback(starts.close)
             await store.open()
             with configuration.telemetry():
                 await worker(run_id)
@@ -200,7 +181,15 @@ class Deployment(ABC):
     async def play_role(
         self, task: dict[str, Any], *, call: str
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """One call of a role: its events, then its result. `call` names all tries of this call."""
+        """One call of a role: its events, then its result. `call` names all tries of this call.
+
+        Without a task there is nothing but a container that is up.
+        """
+        if not task:
+            from roles import ROLES
+
+            assert ROLES  # imported while nobody waits
+            return
         asked, backend, runs = RoleTask.model_validate(task), self.backend, self.mount.root / "runs"
         worker = RoleWorker(
             asked,

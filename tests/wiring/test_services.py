@@ -15,8 +15,8 @@ from tests.standins.deployment import FakeDeployment
 from tests.standins.directory_sandbox import DirectorySandboxes
 from tests.standins.shared_backend import FolderMount, SharedPlaces
 from wiring.configuration import Configuration
+from wiring.deployed import RoleStarts, SharedWorkspaces
 from wiring.machine import Machine
-from wiring.modal_functions import SharedWorkspaces
 from wiring.settings import Settings
 
 
@@ -32,7 +32,8 @@ def of_modal(settings: Settings) -> Services:
     configuration = Configuration(settings, "1")
     deployment = FakeDeployment(configuration, places.backend, mount, sandboxes)
     records = deployment.records
-    workspaces = SharedWorkspaces(mount, records.store("test"), records, sandboxes)
+    starts = RoleStarts(deployment.play)
+    workspaces = SharedWorkspaces(mount, records.store("test"), records, sandboxes, starts)
     return deployment._make_services(sandboxes, workspaces, configuration.forge())
 
 

@@ -2,3 +2,5 @@ from .archived_environments import BASELINES as BASELINES
 from .archived_environments import ArchivedEnvironments as ArchivedEnvironments
 from .deployed_records import DeployedRecords as DeployedRecords
 from .deployed_records import records_of as records_of
+from .role_starts import RoleStarts as RoleStarts
+from .shared_workspaces import SharedWorkspaces as SharedWorkspaces

@@ -1,0 +1,42 @@
+"""Containers of roles that are started before the role is called, so that nobody waits for them."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from graph import RoleName
+from runs.remote_roles import Play
+
+log = logging.getLogger(__name__)
+
+NO_TASK: Final[dict[str, object]] = {}
+"""Of a call that does nothing: it ends once its container is up."""
+
+
+class RoleStarts:
+    """The starts that one run began. One that fails is made when the role is called."""
+
+    def __init__(self, play: Callable[[RoleName], Play]) -> None:
+        self._play = play
+        self._begun = set[asyncio.Task[None]]()
+
+    def begin(self, role: RoleName) -> None:
+        """Start a container in the background, where none is up."""
+        starting = asyncio.create_task(self._start(role))
+        self._begun.add(starting)
+        starting.add_done_callback(self._begun.discard)
+
+    async def close(self) -> None:
+        """Wait for none any more."""
+        begun = list(self._begun)
+        for starting in begun:
+            starting.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+
+    async def _start(self, role: RoleName) -> None:
+        try:
+            async for _ in self._play(role)({**NO_TASK}):
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the role's own call meets it
+            log.info("no container of the %s is started ahead: %r", role, error)
