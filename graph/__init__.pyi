@@ -97,6 +97,7 @@ from .secret_forms import SHORTEST_SECRET as SHORTEST_SECRET
 from .secret_forms import SecretForms as SecretForms
 from .secret_forms import redactor as redactor
 from .services import Checks as Checks
+from .services import Progress as Progress
 from .services import Publication as Publication
 from .services import Publisher as Publisher
 from .services import Repositories as Repositories

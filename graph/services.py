@@ -24,8 +24,10 @@ from graph.values import (
     ChangeRef,
     Check,
     Finding,
+    NodeName,
     Plan,
     Review,
+    Status,
     Validation,
     Value,
 )
@@ -269,6 +271,18 @@ class Publisher(Protocol):
         ...
 
 
+class Progress(Protocol):
+    """Where people see how far a run is; no run depends on it."""
+
+    def show(self, run_id: str, base: Base, node: NodeName) -> None:
+        """Begin to show that a node is at work on a base."""
+        ...
+
+    async def end(self, run_id: str, status: Status | None) -> None:
+        """Show that the run has ended; None: it was stopped."""
+        ...
+
+
 @dataclass(frozen=True)
 class Services:
     """One set of everything the nodes call."""
@@ -284,8 +298,21 @@ class Services:
     publisher: Publisher
     setup: Role[SetupResult] | None = None
     """None where set-up reaches no host: there is nothing to be found."""
+    progress: Progress | None = None
+    """None where nobody looks."""
 
-    async def close_run(self, run_id: str, *, resumable: bool = False) -> None:
-        """End all that is under way of a run; `resumable` keeps what a resumed one needs."""
+    async def close_run(
+        self, run_id: str, *, resumable: bool = False, status: Status | None = None
+    ) -> None:
+        """End all that is under way of a run; `resumable` keeps what a resumed one needs.
+
+        `status` is how it has ended; None: it was stopped.
+        """
+        await self.pause_run(run_id, resumable=resumable)
+        if self.progress:
+            await self.progress.end(run_id, status)
+
+    async def pause_run(self, run_id: str, *, resumable: bool = True) -> None:
+        """Hold nothing of a run that goes on later."""
         await self.preparation.end(run_id)
         await self.workspaces.close(run_id, resumable=resumable)

@@ -79,6 +79,7 @@ def make_services(
     makes what is in a run's folder outlast this machine.
     """
     from forge.base import GitRepositories
+    from forge.receipt import CheckProgress
     from sandbox.checks import KeptResults, SandboxChecks
     from sandbox.environments import SandboxEnvironments
 
@@ -106,6 +107,7 @@ def make_services(
         preparation=Preparation(environments, checks, records, recipes_for=reach),
         checks=checks,
         publisher=_make_publisher(configuration, make_last=make_last, **common),
+        progress=CheckProgress(runs, forge),
     )
 
 

@@ -7,6 +7,7 @@ from .forge import Forge as Forge
 from .forge import MergedPull as MergedPull
 from .forge import PullFacts as PullFacts
 from .forge import PullText as PullText
+from .own_checks import PROGRESS_CHECK as PROGRESS_CHECK
 from .own_checks import RECEIPT_CHECK as RECEIPT_CHECK
 from .own_checks import OwnCheck as OwnCheck
 from .pull_checks import CheckRun as CheckRun

@@ -5,6 +5,9 @@ from typing import Final, Protocol
 
 RECEIPT_CHECK: Final = "coding-agent receipt"
 """The name of the check whose page is a receipt."""
+PROGRESS_CHECK: Final = "coding-agent run"
+"""That of the check which shows how far a run is that goes on with a pull request."""
+OWN_CHECKS: Final = (RECEIPT_CHECK, PROGRESS_CHECK)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class OwnChecks(Protocol):
 
     async def begin_check(self, full_name: str, commit: str, name: str, title: str) -> int:
         """Show a check that is under way; its number."""
+        ...
+
+    async def show_check(self, full_name: str, check: int, title: str) -> None:
+        """Give a check that is under way another title."""
         ...
 
     async def end_check(self, full_name: str, check: int, title: str, page: str) -> None:

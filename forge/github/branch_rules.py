@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import cached_property, partial
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 from urllib.parse import quote
 
 from forge.core.branch_rules import BranchRule, NamePattern, Operator, RuleKind
@@ -15,6 +15,7 @@ from graph.errors import ForgeForbidden, ForgeRejected, ForgeUnavailable, Reposi
 if TYPE_CHECKING:
     from forge.github.connection import Api
 
+T = TypeVar("T")
 GetJson = Callable[[str], Awaitable[Any]]
 """Reads what lies at a path of the API. Raises ForgeError, RepositoryError."""
 
@@ -43,6 +44,11 @@ class GitHubRules(Connection):
         """When the rules of a branch were asked for last, and what they were."""
         return {}
 
+    @cached_property
+    def _protected(self) -> dict[tuple[str, str], tuple[float, frozenset[str]]]:
+        """The same of the names that a branch's protection requires."""
+        return {}
+
     async def branch_rules(
         self, full_name: str, branch: str, emit: Emit = unheard
     ) -> tuple[BranchRule, ...]:
@@ -55,11 +61,20 @@ class GitHubRules(Connection):
         told_at, told = self._told.get((full_name, branch), (-inf, []))
         if time.monotonic() - told_at > _RECENT_S:
             told = await self._list(get, full_name, branch)
+        protected = await self._read_protection(get, full_name, branch)
+        return frozenset({*_required_by_rules(told), *protected})
+
+    async def _read_protection(self, get: GetJson, full_name: str, branch: str) -> frozenset[str]:
+        told_at, names = self._protected.get((full_name, branch), (-inf, frozenset[str]()))
+        if time.monotonic() - told_at <= _RECENT_S:
+            return names
         try:
             found = await get(f"/repos/{full_name}/branches/{quote(branch, safe='')}")
         except _NOT_TOLD:
-            found = {}
-        return frozenset({*_required_by_rules(told), *_required_by_protection(found)})
+            return frozenset()
+        names = frozenset(_required_by_protection(found))
+        _remember(self._protected, (full_name, branch), names)
+        return names
 
     async def _list(self, get: GetJson, full_name: str, branch: str) -> list[Any]:
         """None where the forge has no rulesets, or does not tell of them: a push meets those."""
@@ -69,9 +84,7 @@ class GitHubRules(Connection):
         except _NOT_TOLD:
             told = []
         listed = told if isinstance(told, list) else []
-        while len(self._told) > _MOST_KEPT:
-            self._told.pop(next(iter(self._told)), None)
-        self._told[full_name, branch] = time.monotonic(), listed
+        _remember(self._told, (full_name, branch), listed)
         return listed
 
     async def _get(self, full_name: str, emit: Emit, path: str) -> Any:
@@ -79,6 +92,14 @@ class GitHubRules(Connection):
             return github.requester.requestJsonAndCheck("GET", path)[1]
 
         return await self._read(f"the rules of {full_name}", read, emit, repo=full_name)
+
+
+def _remember(
+    kept: dict[tuple[str, str], tuple[float, T]], branch: tuple[str, str], told: T
+) -> None:
+    while len(kept) > _MOST_KEPT:
+        kept.pop(next(iter(kept)), None)
+    kept[branch] = time.monotonic(), told
 
 
 async def _read_rules(get: GetJson, repository: str, told: list[Any]) -> tuple[BranchRule, ...]:

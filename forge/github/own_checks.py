@@ -33,11 +33,18 @@ class GitHubOwnChecks(Connection, OwnChecks):
 
         return await self._write_once("a check", create, full_name)
 
+    async def show_check(self, full_name: str, check: int, title: str) -> None:
+        sent: dict[str, Any] = {"status": "in_progress"}
+        sent["output"] = {"title": title, "summary": title}
+        await self._edit_check(full_name, check, sent)
+
     async def end_check(self, full_name: str, check: int, title: str, page: str) -> None:
         sent: dict[str, Any] = {"status": "completed", "conclusion": "neutral"}
         sent["completed_at"] = _now()
         sent["output"] = {"title": title, "summary": page}
+        await self._edit_check(full_name, check, sent)
 
+    async def _edit_check(self, full_name: str, check: int, sent: dict[str, Any]) -> None:
         def edit(github: "Api") -> None:
             path = f"/repos/{full_name}/check-runs/{check}"
             send(github, "PATCH", path, sent)

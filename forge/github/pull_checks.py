@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from forge.core.own_checks import RECEIPT_CHECK
+from forge.core.own_checks import OWN_CHECKS
 from forge.core.pull_checks import CheckRun, CommitAuthor, PullChecks, PullState
 from forge.core.retry import TransientError, Unprocessable
 from forge.github.connection import Connection, send
@@ -90,7 +90,7 @@ class GitHubChecks(Connection, PullChecks):
             statuses = await self._rows(full_name, f"{path}/status?", "statuses")
         except ForgeForbidden:  # an App may read the one and not the other
             statuses = []
-        checks = (_read_check(row) for row in runs if row["name"] != RECEIPT_CHECK)
+        checks = (_read_check(row) for row in runs if row["name"] not in OWN_CHECKS)
         return (*checks, *map(_read_status, statuses))
 
     async def _rows(self, full_name: str, path: str, name: str) -> list[Any]:

@@ -8,6 +8,7 @@ from .page import write_receipt as write_receipt
 from .place import CommentPlace as CommentPlace
 from .place import ReceiptPage as ReceiptPage
 from .place import ReceiptPlace as ReceiptPlace
+from .progress import CheckProgress as CheckProgress
 from .receipt import PURPOSE as PURPOSE
 from .receipt import Receipt as Receipt
 from .receipt import ReceiptCommand as ReceiptCommand

@@ -1,4 +1,4 @@
-"""A check of ours on the head of a pull request: under way after the push, then the receipt."""
+"""A check of ours on the head of a pull request: under way, then neutral with a page."""
 
 import logging
 from dataclasses import dataclass
@@ -18,10 +18,13 @@ _NO_PAGE: Final = "The page of the receipt could not be shown here."
 
 @dataclass(frozen=True)
 class CheckPages:
-    """Checks of one repository OWNER/NAME. No run depends on them."""
+    """Checks of one name in one repository OWNER/NAME. No run depends on them."""
 
     forge: Forge
     full_name: str
+    name: str = RECEIPT_CHECK
+    under_way: str = _UNDER_WAY
+    """Its title at first."""
 
     async def begin(
         self, commit: str, base_branch: str, account: str, *, maybe_there: bool
@@ -34,8 +37,8 @@ class CheckPages:
         try:
             if maybe_there and (known := await self._find(commit, account)):
                 return known
-            if RECEIPT_CHECK in await self.forge.required_checks(self.full_name, base_branch):
-                log.warning("%s requires %r, so none is made", self.full_name, RECEIPT_CHECK)
+            if self.name in await self.forge.required_checks(self.full_name, base_branch):
+                log.warning("%s requires %r, so none is made", self.full_name, self.name)
                 return None
             return await self._make(commit, account)
         except CodingAgentError as error:
@@ -44,7 +47,7 @@ class CheckPages:
 
     async def _make(self, commit: str, account: str) -> int | None:
         try:
-            return await self.forge.begin_check(self.full_name, commit, RECEIPT_CHECK, _UNDER_WAY)
+            return await self.forge.begin_check(self.full_name, commit, self.name, self.under_way)
         except ForgeUnavailable:  # it may be there all the same
             return await self._find(commit, account)
 
@@ -59,6 +62,17 @@ class CheckPages:
         """End a check whose receipt does not follow; the title says why."""
         await self._end(check, title, f"{title}. The run can be resumed.")
 
+    async def show(self, check: int, title: str) -> None:
+        """Say how far it is."""
+        try:
+            await self.forge.show_check(self.full_name, check, title)
+        except CodingAgentError as error:
+            log.warning("the check %s does not show how far it is: %s", check, error.code)
+
+    async def close(self, check: int, title: str) -> None:
+        """End a check that has no page of its own."""
+        await self._end(check, title, title)
+
     async def _end(self, check: int, title: str, page: str) -> bool:
         try:
             await self.forge.end_check(self.full_name, check, title, page)
@@ -68,5 +82,5 @@ class CheckPages:
         return True
 
     async def _find(self, commit: str, account: str) -> int | None:
-        found = await self.forge.checks_named(self.full_name, commit, RECEIPT_CHECK)
+        found = await self.forge.checks_named(self.full_name, commit, self.name)
         return next((check.number for check in found if check.author == account), None)

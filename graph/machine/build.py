@@ -109,18 +109,20 @@ def _whole(name: NodeName, node: Node, services: Services) -> Node:
 
     async def whole(state: RunState) -> Update:
         try:
+            if services.progress and (base := state.get("base")):
+                services.progress.show(state["run_id"], base, name)
             with span(f"node {name}", node=name) as traced, _heard(services, state):
                 update = await node(state)
                 traced.set_attribute("coding_agent.outcome", edges.node_outcome(name, update))
         except GraphBubbleUp:  # a node that waits for an answer; the run holds nothing meanwhile
-            await services.close_run(state["run_id"], resumable=True)
+            await services.pause_run(state["run_id"])
             raise
         except Exception as error:  # noqa: BLE001 - whatever ends a node is told, and can be resumed
             update = _failed(error, name, state.get("run_id"))
         run_id = update.get("run_id") or state.get("run_id")
         if run_id and (outcome := update.get("outcome")):
             resumable = outcome.status not in ("succeeded", "no_changes", "rejected")
-            await services.close_run(run_id, resumable=resumable)
+            await services.close_run(run_id, resumable=resumable, status=outcome.status)
         return update
 
     return whole
