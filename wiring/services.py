@@ -14,6 +14,7 @@ from graph import (
     EnvironmentRecords,
     Preparation,
     Publisher,
+    Repositories,
     RoleName,
     RoleTask,
     Services,
@@ -78,7 +79,6 @@ def make_services(
     `allow_local` (checkouts as repositories) go with a disk of one's own; without one `make_last`
     makes what is in a run's folder outlast this machine.
     """
-    from forge.base import GitRepositories
     from forge.receipt import CheckProgress
     from sandbox.checks import KeptResults, SandboxChecks
     from sandbox.environments import SandboxEnvironments
@@ -97,17 +97,20 @@ def make_services(
     }
     return Services(
         **roles,
-        repositories=GitRepositories(
-            **common,
-            allow_local=allow_local,
-            allowed=settings.repo_allowed,
-            largest_mb=settings.command_disk_mb,
-        ),
+        repositories=_make_repositories(settings, allow_local=allow_local, **common),
         workspaces=workspaces,
         preparation=Preparation(environments, checks, records, recipes_for=reach),
         checks=checks,
         publisher=_make_publisher(configuration, make_last=make_last, **common),
         progress=CheckProgress(runs, forge),
+    )
+
+
+def _make_repositories(settings: Settings, **options: Any) -> Repositories:
+    from forge.base import GitRepositories
+
+    return GitRepositories(
+        allowed=settings.repo_allowed, largest_mb=settings.command_disk_mb, **options
     )
 
 
