@@ -4,7 +4,7 @@ import asyncio
 from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,6 +17,8 @@ from demo.git import git
 from demo.git_http import serve_git, unauthorized
 
 Json = dict[str, Any]
+_API: Final = "/api/v3/"
+_DOCS: Final = "https://docs.github.com/rest"
 
 
 @dataclass
@@ -34,15 +36,17 @@ class DemoForge:
     comments: list[str] = field(default_factory=list, init=False)
 
     def app(self) -> Starlette:
-        repo = f"/api/v3/repos/{self.name}"
+        repo = f"{_API}repos/{self.name}"
         return Starlette(
             routes=[
                 Route("/api/v3/user", self._account),
                 Route(repo, self._repository),
                 Route(f"{repo}/commits", self._list_commits),
+                Route(f"{repo}/rules/branches/{{branch:path}}", self._list_rules),
                 Route(f"{repo}/pulls", self._list_pulls, methods=["GET"]),
                 Route(f"{repo}/pulls", self._create_pull, methods=["POST"]),
                 Route(f"{repo}/issues/1/comments", self._add_comment, methods=["POST"]),
+                Route(f"{_API}{{rest:path}}", self._unknown, methods=["GET", "POST", "PATCH"]),
                 Route(f"/{self.name}.git/{{service:path}}", self._git, methods=["GET", "POST"]),
             ],
             middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._sign_in)],
@@ -52,7 +56,8 @@ class DemoForge:
         pair = b64encode(f"x-access-token:{self.token}".encode()).decode()
         allowed = (f"token {self.token}", f"Bearer {self.token}", f"Basic {pair}")
         if request.headers.get("authorization") not in allowed:
-            return unauthorized()
+            of_api = request.url.path.startswith(_API)
+            return _problem(401, "Bad credentials") if of_api else unauthorized()
         return await go_on(request)
 
     async def _account(self, _: Request) -> Response:
@@ -76,13 +81,19 @@ class DemoForge:
             ]
         )
 
+    async def _list_rules(self, _: Request) -> Response:
+        return JSONResponse([])
+
+    async def _unknown(self, _: Request) -> Response:
+        return _problem(404, "Not Found")
+
     async def _list_pulls(self, _: Request) -> Response:
         return JSONResponse([self.pull] if self.pull else [])
 
     async def _create_pull(self, request: Request) -> Response:
         asked = await request.json()
         if asked["head"] == asked["base"]:
-            return JSONResponse({"message": "Validation Failed"}, 422)
+            return _problem(422, "Validation Failed")
         owner, _, head = f"{self.name.partition('/')[0]}:{asked['head']}".rpartition(":")
         self.pull = {
             "number": 1,
@@ -101,3 +112,8 @@ class DemoForge:
 
     async def _git(self, request: Request) -> Response:
         return await serve_git(request, self.git_dir)
+
+
+def _problem(status: int, message: str) -> Response:
+    """An error as GitHub tells it."""
+    return JSONResponse({"message": message, "documentation_url": _DOCS}, status)
