@@ -1,5 +1,6 @@
 """Deliveries of GitHub: signed over their very bytes, kept before they are answered."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
@@ -64,6 +65,25 @@ async def test_a_delivery_is_kept_then_answered(secret: str) -> None:
         answer = await client.post(PATH, content=BODY, headers=signed(BODY, secret))
     assert (answer.status_code, answer.content) == (202, b"")
     assert inbox.kept == [("issues", "72d3162e-cc78-11e3-81ab-4c9367dc0958", BODY)]
+
+
+async def test_it_is_answered_as_soon_as_it_is_kept_and_no_sooner() -> None:
+    begun, durable = asyncio.Event(), asyncio.Event()
+
+    class SlowDisk(KeptDeliveries):
+        async def take(self, event: str, delivery: str, body: bytes) -> None:
+            begun.set()
+            await durable.wait()
+            await super().take(event, delivery, body)
+
+    inbox = SlowDisk()
+    async with opened(inbox) as client:
+        posting = asyncio.create_task(client.post(PATH, content=BODY, headers=signed(BODY)))
+        await begun.wait()
+        assert not posting.done()
+        durable.set()
+        assert (await posting).status_code == 202
+    assert len(inbox.kept) == 1
 
 
 WRONG = {

@@ -1,0 +1,58 @@
+"""Who waits for what: a delivery for its record alone, eyes for no call but who may write."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.standins.github import Fault
+from tests.support.polling import until
+from tests.wiring.triggers.conftest import World
+
+pytestmark = pytest.mark.slow
+
+
+def asked(world: World) -> list[str]:
+    """The calls of GitHub's API, without the repository."""
+    calls = (each for each in world.forge.requests if each.path.startswith("/api/"))
+    return [f"{each.method} {each.path.removeprefix('/api/v3')}" for each in calls]
+
+
+def kept(world: World) -> list[str]:
+    """Names of the deliveries that are in the store, as another process reads it."""
+    with closing(sqlite3.connect(world.house.database)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM deliveries ORDER BY name")]
+
+
+@pytest.mark.parametrize(
+    ("says", "place"), [("", "issues/1"), ("/coding-agent greet twice", "issues/comments/1001")]
+)
+async def test_eyes_come_before_all_that_takes_long(world: World, says: str, place: str) -> None:
+    world.hosted.say(1, "ada", "Greet by name.")
+    await (world.comment(says) if says else world.label())
+    await world.worker.round()
+    (run,) = await world.runs()
+    repo = "/repos/octo/sample"
+    assert asked(world)[:3] == [
+        "GET /user",
+        f"GET {repo}/collaborators/ada/permission",
+        f"POST {repo}/{place}/reactions",
+    ]
+    assert f"GET {repo}/issues/1/comments" in asked(world)[3:]
+    assert run.owner == "github:ada"
+
+
+async def test_a_delivery_is_taken_while_the_worker_waits_for_github(world: World) -> None:
+    held = world.forge.fail("GET", "/permission", Fault(late_s=3600))
+    await world.comment("/coding-agent greet twice")
+    working = asyncio.create_task(world.worker.run())
+    await until(lambda: not held.times)
+    before = asked(world)
+    await world.comment("/coding-agent and wave", "ben")
+    assert kept(world) == ["comment:octo/sample:1000", "comment:octo/sample:1001"]
+    assert len(world.woken) == 2
+    assert asked(world) == before
+    assert not working.done()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
