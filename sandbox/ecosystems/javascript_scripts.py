@@ -19,7 +19,9 @@ _RUN_ALL = re.compile(
     r"(?:npx )?(?:run-s|run-p|npm-run-all2?)(?: -{1,2}[\w-]+)*+"
     r"(?P<names>(?: ['\"]?\w[\w:-]*\*?['\"]?)+)"
 )
-_RUN_ALIKE = re.compile(r"pnpm (?:-\S+ )*(?:run )?(?:-\S+ )*['\"]?/\^(?P<begin>[\w:-]+)/['\"]?")
+_RUN_ALIKE = re.compile(
+    r"pnpm (?:-\S+ )*(?:run )?(?:-\S+ )*['\"]?/\^(?P<begin>[\w:-]+)(?:\.[*+])?/['\"]?"
+)
 """pnpm runs all scripts whose names are like a pattern."""
 _SET_VARIABLES = re.compile(r"(?:\w+=\S+ )*")
 _KNOWN_PROGRAM = re.compile(r"(?:node|npm|npx|pnpm|yarn|bun|bunx|deno|sh|bash|make)\b")

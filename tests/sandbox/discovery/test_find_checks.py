@@ -232,6 +232,7 @@ def test_unittest_is_run_where_its_tests_are(
     [
         ("pnpm run /^test:/", "pnpm-lock.yaml"),
         ("pnpm --parallel '/^test:/'", "pnpm-lock.yaml"),
+        ('pnpm run --no-bail "/^test:.*/"', "pnpm-lock.yaml"),
         ('run-p "test:*"', "pnpm-lock.yaml"),
     ],
 )
