@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from graph.base_services import Baselines, Environments, PreparationRequest, Prepared
+from graph.calls import end_tasks
 from graph.environment import Environment, Recipe
 from graph.environment_record import EnvironmentRecord, EnvironmentRecords, repo_of
 from graph.errors import CodingAgentError, SetupFailed
@@ -287,8 +288,7 @@ def _cancel(work: _Work) -> None:
 
 
 async def _end(work: _Work) -> None:
-    _cancel(work)
-    await asyncio.gather(work.prepared, work.baseline, return_exceptions=True)
+    await end_tasks(work.baseline, work.prepared)
 
 
 def _result(task: "asyncio.Task[T]") -> T | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from graph.calls import end_tasks
 from runs.model.run import Run
 from runs.model.run_record import Caller, RunRecord
 from runs.store.act import REMOVED, Act
@@ -122,9 +123,7 @@ class RunFeed:
 
     async def _stop(self) -> None:
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks(self._task)
 
     def _on_change(self, run_id: str | None) -> None:
         if self._readers:

@@ -102,6 +102,7 @@ class RunService(RunReader):
         self._tasks += [asyncio.create_task(supervise(*each)) for each in work.items()]
         return self
 
+    @uninterrupted
     async def __aexit__(self, *_: object) -> None:
         """Take no new runs, stop those driven here so that another process goes on, close."""
         self._stopping = True

@@ -36,6 +36,7 @@ from graph import (
     RequestPicture,
     RunFolder,
 )
+from graph.calls import end_tasks
 from graph.errors import (
     InvalidRequest,
     RepositoryArchived,
@@ -187,13 +188,12 @@ class GitRepositories(Repositories):
             facts = await asked
             present, renamed = self._present_address(address, facts)
             if renamed:
-                await _stopped(begun)
+                await end_tasks(begun)
                 found = await self._begin(run.base_git, present, branch, emit)
             else:
                 found = await begun
         finally:
-            await _stopped(asked)
-            await _stopped(begun)
+            await end_tasks(asked, begun)
         head = await self._head(run.base_git, present, facts, found, emit)
         self._check_size(head, present.full_name)
         notes = _forge_notes(address, facts, head)
@@ -255,7 +255,7 @@ class GitRepositories(Repositories):
             head = replace(head, version=version)
             notes = [_INCLUDED if parent else _UNCOMMITTED] if await uncommitted else []
         finally:
-            await _stopped(uncommitted)
+            await end_tasks(uncommitted)
         notes += head.notes
         name = checkout.folder.name
         base = _base(str(checkout.folder), name, head, notes, local=True)
@@ -279,12 +279,6 @@ class GitRepositories(Repositories):
     def _check_allowed(self, full_name: str) -> None:
         if not self._allowed(full_name):
             raise RepositoryNotAllowed(f"{full_name} was not found.")
-
-
-async def _stopped(task: "asyncio.Task[T]") -> None:
-    """End a task whose result no longer matters."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def _rights(facts: RepositoryFacts) -> dict[str, bool]:

@@ -2,18 +2,15 @@
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from graph import LONGEST_PATH, Base, Change, ChangedFile, ChangeRef, RunFolder
 from graph.errors import PatchTooLarge, PatchUnusable, RepositoryError
-from graph.files import load_change, write_whole
+from graph.files import load_change, temporary_folder, write_whole
 
 MAX_PATCH: Final = 64 * 1024 * 1024
 MAX_BINARY: Final = 512 * 1024 * 1024
@@ -135,11 +132,8 @@ async def apply_patch(git: Git, run: RunFolder, base: Base, patch: bytes) -> str
 @asynccontextmanager
 async def own_index(run: RunFolder) -> AsyncIterator[dict[str, str]]:
     """The environment of commands that write to an index of their own, gone at the end."""
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".index-", dir=run.root))
-    try:
+    async with temporary_folder(".index-", run.root) as folder:
         yield run_objects(str(run.objects), str(folder / "index"))
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def _refusal(result: GitResult) -> RepositoryError:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from forge.core.forge import GitAccess
 from forge.git.environment import ENVIRONMENT, network, options, sign_in
 from forge.git.process import run_process
+from graph.calls import end_tasks
 from graph.errors import GitFailed, StoreFull
 
 _TOLD: Final = 1000
@@ -188,11 +189,11 @@ class Git:
         task = asyncio.create_task(self._execute(start, line, exact, TRANSFER))
         try:
             return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=finish_s)
-            task.cancel()
-            await asyncio.wait([task])
-            raise
+        finally:
+            try:
+                await asyncio.wait([task], timeout=finish_s)
+            finally:
+                await end_tasks(task)
 
     async def _execute(
         self,

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from graph.calls import acquire, end_tasks, to_the_end
+
 _READ_BYTES: Final = 64 * 1024
 _STDERR_BYTES: Final = 16 * 1024
 
@@ -38,24 +40,16 @@ async def run_process(
 
     Raises FileNotFoundError where there is no such program.
     """
-    starting = asyncio.create_task(
-        asyncio.create_subprocess_exec(
-            *line,
-            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-            cwd="/",
-            start_new_session=True,
-        )
+    starting = asyncio.create_subprocess_exec(
+        *line,
+        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
     )
-    try:
-        process = await asyncio.shield(starting)
-    except asyncio.CancelledError:  # of a start that is cancelled itself asyncio may wait for ever
-        await asyncio.wait([starting])
-        if not starting.exception():
-            await _end(starting.result())
-        raise
+    process = await acquire(starting, _end)  # asyncio may wait for ever for a start that is cut
     stdout, stderr, over = b"", b"", ""
     try:
         async with asyncio.timeout(timeout_s):
@@ -66,7 +60,7 @@ async def run_process(
     except _OutputTooLong:
         over = f"more than {output_bytes} bytes of output"
     finally:
-        await _end(process)
+        await to_the_end(_end(process))
     code = process.returncode if process.returncode is not None else -signal.SIGKILL
     return EndedProcess(code, stdout, stderr, over)
 
@@ -86,9 +80,7 @@ async def _exchange(
     try:
         stdout, stderr, _ = await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end_tasks(*tasks)
     return stdout or b"", stderr or b""
 
 
@@ -120,12 +112,16 @@ async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left of the process group, and see the process gone."""
-    if process.returncode is None:
+    """Kill what is left of the process group, and see the process gone.
+
+    Who holds its output is one of the group, also where the process itself has ended.
+    """
+    streams = (process.stdout, process.stderr)
+    if process.returncode is None or any(each and not each.at_eof() for each in streams):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     # Before Python 3.12 a process counts as ended only once its pipes are read to their end.
-    await asyncio.gather(_drain(process.stdout), _drain(process.stderr), process.wait())
+    await asyncio.gather(*map(_drain, streams), process.wait())
 
 
 async def _drain(stream: asyncio.StreamReader | None) -> None:

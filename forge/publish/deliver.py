@@ -21,6 +21,7 @@ from forge.publish.steps import PublishSteps
 from forge.receipt import CheckPages, ReceiptPage, ReceiptPlace, ReceiptText
 from forge.text.pull_request import tell_rejected
 from graph import Emit, PullRequest
+from graph.calls import to_the_end
 from graph.errors import CodingAgentError, ForgeError, RepositoryError
 
 log = logging.getLogger(__name__)
@@ -222,7 +223,7 @@ class Delivery:
             yield
         except BaseException as failed:
             if steps.record.check is not None:
-                await asyncio.shield(self._give_up(steps.record.check, failed))
+                await to_the_end(self._give_up(steps.record.check, failed))
             raise
 
     async def _give_up(self, check: int, failed: BaseException) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from forge.core.forge import Forge
 from forge.core.own_checks import RECEIPT_CHECK
 from forge.receipt.page import ReceiptText
+from graph.calls import acquire
 from graph.errors import CodingAgentError, ForgeUnavailable
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class CheckPages:
             if self.name in await self.forge.required_checks(self.full_name, base_branch):
                 log.warning("%s requires %r, so none is made", self.full_name, self.name)
                 return None
-            return await self._make(commit, account)
+            return await acquire(self._make(commit, account), self._leave)
         except CodingAgentError as error:
             log.warning("there is no check of %s: %s", commit[:10], error.code)
             return None
@@ -72,6 +73,11 @@ class CheckPages:
     async def close(self, check: int, title: str) -> None:
         """End a check that has no page of its own."""
         await self._end(check, title, title)
+
+    async def _leave(self, check: int | None) -> None:
+        """End one whose number nobody takes."""
+        if check is not None:
+            await self.give_up(check, "The pull request does not follow: stopped")
 
     async def _end(self, check: int, title: str, page: str) -> bool:
         try:

@@ -1,11 +1,11 @@
 """The programs of OpenSSH and GnuPG, run in a folder of ours with no environment but their own."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from forge.git.process import EndedProcess, run_process
+from graph.calls import to_the_end
 
 GPG_CONFIG: Final = b"batch\nno-tty\nno-greeting\nquiet\npinentry-mode error\n"
 """What `gpg.conf` of the folder says."""
@@ -37,7 +37,7 @@ async def run_gpg(script: str, folder: Path, data: bytes) -> EndedProcess:
     try:
         return await _run([*agent, *started], home, data)
     finally:
-        await asyncio.shield(_run(["gpgconf", "--kill", "all"], home, b""))
+        await to_the_end(_run(["gpgconf", "--kill", "all"], home, b""))
 
 
 async def _run(line: list[str], more: Mapping[str, str], stdin: bytes) -> EndedProcess:

@@ -2,15 +2,15 @@
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from forge.signing.programs import GPG_CONFIG, run_gpg, run_ssh_keygen
+from graph.calls import to_the_end
 from graph.errors import SigningFailed
+from graph.files import temporary_folder
 
 _LONGEST: Final = 256 * 1024
 _SSH: Final = re.compile(
@@ -64,22 +64,20 @@ class PublicKeys:
 
         Raises SigningFailed where the program is missing that could tell.
         """
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="verify-"))
+        is_ssh = signature.lstrip().startswith(_OF_SSH)
+        is_gpg = signature.lstrip().startswith(_OF_GPG)
         try:
-            await asyncio.to_thread(self._write, folder, signature)
-            is_ssh = signature.lstrip().startswith(_OF_SSH)
-            is_gpg = signature.lstrip().startswith(_OF_GPG)
-            return bool(
-                (is_ssh and self.ssh and await _check_by_ssh(folder, data, purpose))
-                or (is_gpg and self.gpg and (await run_gpg(_GPG_CHECK, folder, data)).ok)
-            )
+            async with temporary_folder("verify-") as folder:
+                await to_the_end(asyncio.to_thread(self._write, folder, signature))
+                return bool(
+                    (is_ssh and self.ssh and await _check_by_ssh(folder, data, purpose))
+                    or (is_gpg and self.gpg and (await run_gpg(_GPG_CHECK, folder, data)).ok)
+                )
         except FileNotFoundError as missing:
             raise SigningFailed(
                 f"{missing.filename} was not found: it verifies signatures.",
                 "Install openssh-client for a key of SSH, gnupg for one of GPG.",
             ) from None
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _write(self, folder: Path, signature: str) -> None:
         (folder / "signature").write_text(signature, encoding="utf-8", errors="replace")

@@ -6,8 +6,6 @@ may read. No argument and no environment holds it.
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +16,9 @@ from pydantic import SecretStr
 
 from forge.git.process import EndedProcess
 from forge.signing.programs import GPG_CONFIG, run_gpg, run_ssh_keygen
+from graph.calls import to_the_end
 from graph.errors import SigningFailed
+from graph.files import temporary_folder
 
 Format = Literal["ssh", "gpg"]
 
@@ -79,17 +79,15 @@ class SigningKey:
         """The key's format, and a folder of ours that holds it meanwhile."""
         content = await asyncio.to_thread(self._read)
         form = _format_of(content)
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="sign-"))
         try:
-            await asyncio.to_thread(_write, folder, content)
-            yield form, folder
+            async with temporary_folder("sign-") as folder:
+                await to_the_end(asyncio.to_thread(_write, folder, content))
+                yield form, folder
         except FileNotFoundError as missing:
             raise SigningFailed(
                 f"{missing.filename} was not found: it signs with the key of {SETTING}.",
                 "Install openssh-client for a key of SSH, gnupg for one of GPG.",
             ) from None
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _read(self) -> bytes:
         if self.text is not None:

@@ -1,3 +1,5 @@
+from .cancellation import acquire as acquire
+from .cancellation import end_tasks as end_tasks
 from .cancellation import settle as settle
 from .cancellation import to_the_end as to_the_end
 from .cancellation import uninterrupted as uninterrupted

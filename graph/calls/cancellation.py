@@ -1,7 +1,7 @@
 """Work that comes to its end though whoever waits for it is cancelled."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,6 +27,33 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
         task.exception()
         raise asyncio.CancelledError
     return task.result()
+
+
+async def acquire(
+    work: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[object] | None]
+) -> T:
+    """What has to be given back later, and is at once where the caller is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    if not await settle(task):
+        return task.result()
+    if not task.cancelled() and not task.exception():
+        giving = give_back(task.result())
+        if giving is not None:
+            await settle(asyncio.ensure_future(giving))
+    raise asyncio.CancelledError
+
+
+async def end_tasks(*tasks: "asyncio.Future[Any]") -> None:
+    """Cancel them all and return once they have ended, whatever of: nobody needs them any more."""
+    for task in tasks:
+        task.cancel()
+    cancelled = False
+    for task in tasks:
+        cancelled = await settle(task) or cancelled
+        if not task.cancelled():
+            task.exception()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def uninterrupted(

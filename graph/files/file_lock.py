@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
+from graph.calls import acquire
+
 _PAUSE_S: Final = 0.02
 
 
@@ -25,7 +27,7 @@ async def locked(path: Path, *, shared: bool = False) -> AsyncIterator[None]:
     """Hold the lock of a file, which is made where it is missing; `shared`: along with others who
     do. Who holds the lock of a file may remove it: those who wait take the next one."""
     while True:
-        descriptor = await asyncio.to_thread(_open, path, os.O_CREAT)
+        descriptor = await acquire(asyncio.to_thread(_open, path, os.O_CREAT), os.close)
         try:
             while not try_lock(descriptor, shared=shared):  # noqa: ASYNC110 - others set no event
                 await asyncio.sleep(_PAUSE_S)

@@ -9,6 +9,7 @@ from typing import Any
 
 from langgraph.config import get_config
 
+from graph.calls import end_tasks
 from graph.errors import InvalidRequest, PushBlocked
 from graph.events.run_events import (
     ChangeUpdated,
@@ -263,8 +264,7 @@ class Nodes:
             found = await self._on_base(state, run_id, base)
             notes = await checking
         finally:
-            checking.cancel()
-            await asyncio.gather(checking, return_exceptions=True)
+            await end_tasks(checking)
         base = found["base"]
         return found | {"base": base.model_copy(update={"notes": (*base.notes, *notes)})}
 

@@ -11,6 +11,7 @@ from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
 
 from graph import HEARD, Event, NodeName, Outcome, RunState, request_of
+from graph.calls import acquire, to_the_end
 from graph.errors import CodingAgentError
 from runs.driving.clean_up import CleanUp
 from runs.driving.event_writer import EventWriter
@@ -64,9 +65,18 @@ class GraphRecorder:
         self, name: NodeName, state: RunState, node: Callable[[], Awaitable[Update]]
     ) -> Update:
         """What `node` gives; a cancelled run ends with it. Its events are kept before."""
-        call = await self._begin(state)
+        call = await acquire(self._begin(state), self._interrupt)
         if call is None:
             return await node()
+        try:
+            return await self._record(call, name, node)
+        except BaseException:
+            await to_the_end(self._interrupt(call))
+            raise
+
+    async def _record(
+        self, call: "RecordedCall", name: NodeName, node: Callable[[], Awaitable[Update]]
+    ) -> Update:
         call.reader.read_start({"name": name, "id": ""})
         CURRENT_RUN.set(call.run_id)
         HEARD.set(call.hear)
@@ -74,19 +84,21 @@ class GraphRecorder:
             update = await call.carry_out(node)
         except GraphInterrupt as error:
             (question,) = error.args[0]
-            await self._wait(call, name, question.id, question.value)
-            raise
-        except BaseException:
-            await asyncio.shield(self._end(call.run_id, Ending(status="interrupted")))
+            await to_the_end(self._wait(call, name, question.id, question.value))
             raise
         if update is None:
-            await self._end(call.run_id, Ending(status="cancelled"))
+            await to_the_end(self._end(call.run_id, Ending(status="cancelled")))
             return {"outcome": Outcome(status="cancelled")}
         call.reader.read_end({"name": name, "interrupts": (), "error": None, "result": update})
         await call.writer.flush()
         if call.reader.ending:
-            await self._end(call.run_id, call.reader.ending)
+            await to_the_end(self._end(call.run_id, call.reader.ending))
         return update
+
+    async def _interrupt(self, call: "RecordedCall | None") -> None:
+        """The program goes no further with the run; nothing where it has ended or waits."""
+        if call:
+            await self._end(call.run_id, Ending(status="interrupted"))
 
     async def _begin(self, state: RunState) -> "RecordedCall | None":
         """The call that a node belongs to; None where it cannot be recorded."""

@@ -8,10 +8,12 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from graph import RunStarted
+from graph.calls import uninterrupted
 from graph.errors import RunNotFound, StoreError
 from runs.driving.claim_run import claim_run
 from runs.driving.clean_up import CleanUp
 from runs.driving.run_files import RunFiles
+from runs.model import transitions
 from runs.model.attempts import LeaseLost, new_lease
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Lease, Run
@@ -127,6 +129,8 @@ class LocalDispatcher:
 
     async def drain(self, within_s: float) -> None:
         """Stop all drives, between two nodes where one ends in time; their runs go on elsewhere."""
+        for run_id in list(self._begun):
+            await self._give_back(run_id)
         tasks = list(self._tasks.values())
         for driver in self._drivers.values():
             driver.drain()
@@ -136,6 +140,14 @@ class LocalDispatcher:
             driver.stop("drained")
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_S)
+
+    async def _give_back(self, run_id: str) -> None:
+        """Let others have a run that a slot was kept for."""
+        self._let_go(run_id)
+        try:
+            await self._store.transact(run_id, partial(transitions.release, token=""))
+        except (RunNotFound, StoreError) as error:
+            log.warning("run %s waits until its lease has ended: %s", run_id, error)
 
     async def _round(self) -> None:
         for run_id in await self._store.cancelling():
@@ -166,8 +178,9 @@ class LocalDispatcher:
         self._suspects = {run.run_id for run in runs if run and run.is_suspect}
         return bool(self._suspects)
 
+    @uninterrupted
     async def _claim(self, run_id: str, dead_services: frozenset[str]) -> bool:
-        """Whether the run is driven here from now on."""
+        """Whether the run is driven here from now on: nobody else would drive what is claimed."""
         if run_id in self._drivers:
             return False
         suspects = not await self._drives_suspect()

@@ -4,12 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from graph import RunStarted
+from graph.calls import acquire
 from graph.errors import RunNotFound, StoreError
 from runs.driving.claim_run import claim_run
 from runs.driving.run_driver import DriveContext, RunDriver
+from runs.model import transitions
 from runs.model.attempts import LeaseLost, new_lease
 from runs.model.run import Lease, Run
 
@@ -77,14 +80,21 @@ class SingleRunWorker:
                 {is_held.service} if is_held and self._earlier(is_held.service) else ()
             )
             lease = new_lease(self._store.service)
-            if claimed := await claim_run(
+            claiming = claim_run(
                 self._store, run_id, lease, started=self._started, dead_services=dead
-            ):
+            )
+            if claimed := await acquire(claiming, partial(self._release, lease)):
                 return claimed, lease
             if held_until is not None and is_held and is_held.until > held_until:
                 return None  # its driver has just said that it lives
             held_until = is_held.until if is_held and run.status == "running" else None
             await asyncio.sleep(_RETRY_S)
+
+    async def _release(self, lease: Lease, run: Run | None) -> None:
+        """Let another process have what nobody drives here."""
+        if run:
+            step = partial(transitions.release, token=lease.token)
+            await self._store.transact(run.run_id, step)
 
     async def _watch_over(self, drive: RunDriver, work: "asyncio.Task[None]") -> None:
         """Hold the lease, and stop the drive where the record says so."""

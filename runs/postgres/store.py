@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
+from graph.calls import end_tasks
 from graph.errors import StoreError
 from runs.model.run_record import LoggedEvent
 from runs.model.totals.event_totals import EventTotals
@@ -114,9 +115,7 @@ class PostgresStore(SqlStore):
 
     async def close(self) -> None:
         if self._listening:
-            self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await end_tasks(self._listening)
             with suppress(StoreError):
                 await self._writer.write(self._sign_off, lambda: None)
         await self._writer.close()

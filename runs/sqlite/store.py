@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
+from graph.calls import end_tasks, to_the_end, uninterrupted
 from graph.errors import StoreError
 from runs.sql.connection import Connection
 from runs.sql.dialect import Clock, Dialect
@@ -43,7 +44,7 @@ class SqliteStore(SqlStore):
         try:
             await self._writer.open(self._migrations)
             await self._reader.open()
-            await asyncio.to_thread(self._lock.acquire, picks_up=picks_up)
+            await to_the_end(asyncio.to_thread(self._lock.acquire, picks_up=picks_up))
             version = await self._writer.read(_data_version)
         except BaseException:
             await self.close()
@@ -51,11 +52,10 @@ class SqliteStore(SqlStore):
         self._known_version = version
         self._poller = asyncio.create_task(supervise("the look at other processes", self._poll))
 
+    @uninterrupted
     async def close(self) -> None:
         if self._poller:
-            self._poller.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._poller
+            await end_tasks(self._poller)
         await self._writer.close()
         await self._reader.close()
         self._lock.release()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from graph.calls import settle
 from graph.errors import CodingAgentError
 from sandbox.core.forwarding import ForwardingSandbox
 from sandbox.core.protocol import Sandbox
@@ -22,9 +23,7 @@ class DeferredSandbox(ForwardingSandbox):
 
     async def close(self) -> None:
         """Whoever needed it has heard of its error; nobody needs it any more."""
-        self._opening.cancel()
-        with contextlib.suppress(asyncio.CancelledError, CodingAgentError):
-            await (await self._opening).close()
+        await _close(self._opening)
 
     @asynccontextmanager
     async def _using(self) -> AsyncIterator[Sandbox]:
@@ -47,9 +46,7 @@ class ReplacedSandbox(ForwardingSandbox):
     async def close(self) -> None:
         await super().close()
         if self._opening:
-            self._opening.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CodingAgentError):
-                await (await self._opening).close()
+            await _close(self._opening)
 
     @asynccontextmanager
     async def _using(self) -> AsyncIterator[Sandbox]:
@@ -59,6 +56,17 @@ class ReplacedSandbox(ForwardingSandbox):
         opened = self._opening
         usable = opened and opened.done() and not opened.cancelled() and not opened.exception()
         yield opened.result() if opened and usable else self._inner
+
+
+async def _close(opening: "asyncio.Task[Sandbox]") -> None:
+    """Open it no further, and close what is open."""
+    opening.cancel()
+    cancelled = await settle(opening)
+    with contextlib.suppress(CodingAgentError):
+        if not opening.cancelled():
+            await opening.result().close()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _tell_failure(opening: "asyncio.Task[Sandbox]") -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from graph.calls import acquire, end_tasks, to_the_end
 from sandbox.egress.allowlist import SetupHost, find_host
 from sandbox.egress.tls_client_hello import NotTls, read_client_hello, server_name
 
@@ -56,17 +57,19 @@ class SetupProxy:
     @asynccontextmanager
     async def serving(self, folder: Path, uid: int | None) -> AsyncIterator[Path]:
         """The socket in `folder`, for `uid` alone; gone with all connections at the end."""
-        listener = await asyncio.to_thread(_listen, folder, uid)
-        server = await asyncio.start_unix_server(self._accept, sock=listener, limit=_LONGEST_HEAD)
+        server = await acquire(self._start(folder, uid), asyncio.Server.close)
         try:
             yield folder / SOCKET
         finally:
             server.close()
-            for task in self._tasks:
-                task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            await asyncio.to_thread((folder / SOCKET).unlink, missing_ok=True)
+            try:
+                await end_tasks(*self._tasks)
+            finally:
+                await to_the_end(asyncio.to_thread((folder / SOCKET).unlink, missing_ok=True))
+
+    async def _start(self, folder: Path, uid: int | None) -> asyncio.Server:
+        listener = await asyncio.to_thread(_listen, folder, uid)
+        return await asyncio.start_unix_server(self._accept, sock=listener, limit=_LONGEST_HEAD)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -209,7 +212,11 @@ async def _open(host: SetupHost, addresses: list[str]) -> _Stream:
 
 
 def _listen(folder: Path, uid: int | None) -> socket.socket:
-    """Bound by the folder's descriptor: a path of any length, and no other socket's place."""
+    """Bound by the folder's descriptor: a path of any length, and no other socket's place.
+
+    One that is left there is of a process that was killed, or of a caller that was cancelled.
+    """
+    (folder / SOCKET).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -27,8 +27,7 @@ from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import RepoSecrets, SetupSecrets
 from sandbox.setup.sources import SetupSources
 from sandbox.setup.unpacked import put_into, unpack
-from sandbox.tree.checkout import fill, make_folders
-from sandbox.tree.delete_tree import remove_folder
+from sandbox.tree.checkout import fill, new_folders
 
 _KEPT_TIMES_DISK = 10
 NOTHING: RepoSecrets = {}
@@ -168,9 +167,8 @@ class NetworkedSetUp:
 
         It becomes `file`, and what they said lies beside it.
         """
-        folder = await asyncio.to_thread(make_folders, beside.folder, beside.uid)
-        new = replace(beside, folder=folder)
-        try:
+        async with new_folders(beside.folder, beside.uid) as folder:
+            new = replace(beside, folder=folder)
             plain = await self._backend.open(new)
             try:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
@@ -187,8 +185,6 @@ class NetworkedSetUp:
                 await asyncio.to_thread(write_whole, file.with_suffix(REPORT_SUFFIX), report)
             finally:
                 await plain.close()
-        finally:
-            await remove_folder(folder)
         if packed.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be kept: {packed.reason}")
         if self._shared.is_dir():

@@ -8,8 +8,7 @@ from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.image_sources import resolve_in_image
 from sandbox.egress.suggest_hosts import AUTO, PackageSources, resolve_sources
-from sandbox.tree.checkout import make_folders
-from sandbox.tree.delete_tree import remove_folder
+from sandbox.tree.checkout import new_folders
 
 
 class SetupSources:
@@ -39,13 +38,10 @@ class SetupSources:
         """In an empty tree: a file of the repository's could answer for the managers."""
         if AUTO not in self._named or not self._backend.has_image:
             return await resolve_sources(self._named)
-        folder = await asyncio.to_thread(make_folders, beside.folder, beside.uid)
-        try:
+        async with new_folders(beside.folder, beside.uid) as folder:
             empty = replace(beside, folder=folder, base_objects=None, image="")
             sandbox = await self._backend.open(empty)
             try:
                 return await resolve_in_image(sandbox, self._named)
             finally:
                 await sandbox.close()
-        finally:
-            await remove_folder(folder)

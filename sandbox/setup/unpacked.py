@@ -22,8 +22,7 @@ from sandbox.host.resource_usage import can_become
 from sandbox.host.run_users import KEEPER_UID
 from sandbox.setup.archive_cache import copy_beside
 from sandbox.setup.link_files import link_files
-from sandbox.tree.checkout import PARTS, make_folders
-from sandbox.tree.delete_tree import remove_folder
+from sandbox.tree.checkout import PARTS, new_folders
 
 _UNPACK: Final = "LC_ALL=C tar -C / --skip-old-files -xpf -"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -57,8 +56,7 @@ async def _copy_of(backend: LocalBackend, beside: Tree, archive: Path) -> Path:
         copy = await asyncio.to_thread(copy_beside, archive, _boot())
         if await asyncio.to_thread(_is_there, copy):
             return copy
-        folder = await asyncio.to_thread(make_folders, beside.folder, KEEPER_UID)
-        try:
+        async with new_folders(beside.folder, KEEPER_UID) as folder:
             sandbox = await backend.open(
                 replace(beside, folder=folder, uid=KEEPER_UID, base_objects=None)
             )
@@ -67,8 +65,6 @@ async def _copy_of(backend: LocalBackend, beside: Tree, archive: Path) -> Path:
             finally:
                 await sandbox.close()
             await asyncio.to_thread(folder.rename, copy)
-        finally:
-            await remove_folder(folder)
     return copy
 
 

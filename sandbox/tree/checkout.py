@@ -3,11 +3,15 @@
 import asyncio
 import os
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from graph import RunFolder
+from graph.calls import acquire, to_the_end
 from graph.errors import PatchUnusable, SandboxError
 from sandbox.core.protocol import Sandbox, TreeSpec
+from sandbox.tree.delete_tree import remove_folder
 from sandbox.tree.git_dir import make_git_dir
 
 PARTS = ("workspace", "home", "tmp")
@@ -16,8 +20,17 @@ _APPLY_FAILED = 92
 _APPLY = f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}"
 
 
-def make_folders(folder: Path, uid: int | None) -> Path:
-    """A tree's empty folders under a temporary name beside `folder`."""
+@asynccontextmanager
+async def new_folders(folder: Path, uid: int | None) -> AsyncIterator[Path]:
+    """A tree's empty folders under a temporary name beside `folder`; what has it still goes."""
+    new = await acquire(asyncio.to_thread(_make_folders, folder, uid), remove_folder)
+    try:
+        yield new
+    finally:
+        await to_the_end(remove_folder(new))
+
+
+def _make_folders(folder: Path, uid: int | None) -> Path:
     folder.parent.mkdir(mode=0o711, exist_ok=True)
     folder.parent.chmod(0o711)
     new = folder.with_name(f".new-{secrets.token_hex(8)}")

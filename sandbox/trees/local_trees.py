@@ -18,7 +18,7 @@ from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.setup.networked import NetworkedSetUp
 from sandbox.setup.run_commands import run_set_up
-from sandbox.tree.checkout import base_objects, check_out, fill, make_folders
+from sandbox.tree.checkout import base_objects, check_out, fill, new_folders
 from sandbox.tree.delete_tree import remove_folder
 
 log = logging.getLogger(__name__)
@@ -97,9 +97,8 @@ class LocalSandboxes(OpenTrees):
             )
         run = RunFolder.of(self._runs, run_id)
         await _discard(tree.folder)
-        folder = await asyncio.to_thread(make_folders, tree.folder, tree.uid)
-        new = replace(tree, folder=folder)
-        try:
+        async with new_folders(tree.folder, tree.uid) as folder:
+            new = replace(tree, folder=folder)
             sandbox = await self._attach(new)
             try:
                 await fill(sandbox, run, spec, patch)
@@ -113,8 +112,6 @@ class LocalSandboxes(OpenTrees):
                 return await self._open_tree(tree, spec)
             finally:
                 await sandbox.close()
-        finally:
-            await remove_folder(folder)
 
     async def _open_tree(self, tree: Tree, spec: TreeSpec) -> Sandbox:
         """A complete tree, with the network of set-up where its commands are to have it."""

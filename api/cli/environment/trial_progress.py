@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from api.terminal.text.human_units import duration
 from api.terminal.text.safe_text import clean_line
 from api.terminal.text.styled_line import Line
+from graph.calls import end_tasks
 
 EVERY_S: Final = 30.0
 _MOST_NAMED: Final = 3
@@ -46,9 +47,7 @@ class TrialProgress:
         try:
             yield
         finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
+            await end_tasks(telling)
 
     async def _tell(self) -> None:
         while True:

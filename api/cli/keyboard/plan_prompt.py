@@ -15,7 +15,7 @@ from api.client.server_error import ServerError
 from api.terminal.display.run_display import Event, RunDisplay
 from api.terminal.text.option_names import name_options
 from graph import Approval, Decision, Plan
-from graph.calls import to_the_end
+from graph.calls import end_tasks, to_the_end
 from graph.errors import CodingAgentError
 
 _SETTLED_S: Final = 0.2
@@ -59,9 +59,9 @@ class PlanHint:
         """An event that moves the run on, or the end, makes the question pointless."""
         task, self._task = self._task, None
         if task:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_tasks(task)
+            if not task.cancelled():
+                task.result()
 
     async def _once_settled(self, event: Event) -> None:
         await asyncio.sleep(_SETTLED_S)

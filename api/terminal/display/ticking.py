@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+from graph.calls import end_tasks
 
 
 @asynccontextmanager
@@ -18,6 +20,4 @@ async def ticking(tick: Callable[[], None], every_s: float) -> AsyncIterator[Non
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end_tasks(task)

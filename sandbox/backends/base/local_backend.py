@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from copy import copy
 from typing import ClassVar, Self
 
+from graph.calls import acquire
 from graph.errors import SandboxLost
 from sandbox.backends.base.backend import BackendOptions, Tree
 from sandbox.backends.base.local_sandbox import LocalSandbox
@@ -44,14 +45,7 @@ class LocalBackend(ABC):
 
     async def open(self, tree: Tree) -> LocalSandbox:
         """A sandbox on a tree, as `attach` gives it; cancelled, nothing is at work on the tree."""
-        attaching = asyncio.ensure_future(asyncio.to_thread(self.attach, tree))
-        try:
-            return await asyncio.shield(attaching)
-        except asyncio.CancelledError:
-            await asyncio.wait((attaching,))
-            if not attaching.exception():
-                await attaching.result().close()
-            raise
+        return await acquire(asyncio.to_thread(self.attach, tree), lambda opened: opened.close())
 
     def uid_for_run(self, run_id: str) -> int | None:
         """The uid that a run's trees belong to. Blocks. Raises SandboxUnavailable."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, Protocol, Unpack
 
 from typing_extensions import TypeVar
 
+from graph.calls import uninterrupted
 from graph.errors import SandboxLost
 from sandbox.backends.base.command import HELD, Command
 from sandbox.backends.base.prestart import Prestart, Started
@@ -96,6 +97,7 @@ class LocalSandbox(ExecutingSandbox, Generic[S_co]):
             Command(program=program, seconds=self._seconds(None), source=source, target=target)
         )
 
+    @uninterrupted
     async def close(self) -> None:
         self._closed = True
         if self._refilling:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
-from graph.calls import settle, to_the_end
+from graph.calls import end_tasks, settle, to_the_end
 from graph.errors import SandboxError
 from sandbox.core.output import BothEnds
 from sandbox.host.executors import on_worker
@@ -106,8 +106,7 @@ class Prestart(Generic[S]):
 
     async def end(self) -> None:
         """Return when nothing of it is left."""
-        self._task.cancel()
-        await settle(self._task)
+        await end_tasks(self._task)
 
 
 async def _hold(

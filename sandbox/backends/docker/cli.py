@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from graph.calls import settle
+from graph.calls import acquire
 from graph.errors import SandboxUnavailable
 
 CALL_S = 60.0
@@ -61,25 +61,18 @@ class DockerCli:
         self, *words: str, stdin: "IO[bytes] | None", environment: Mapping[str, str]
     ) -> asyncio.subprocess.Process:
         """Start a call that goes on, its output and complaints in one pipe."""
-        starting = asyncio.create_task(
-            asyncio.create_subprocess_exec(
-                self.program,
-                *words,
-                env={**self._environment, **environment},
-                cwd="/",
-                stdin=stdin or subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        starting = asyncio.create_subprocess_exec(
+            self.program,
+            *words,
+            env={**self._environment, **environment},
+            cwd="/",
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-        # Of a start that is cancelled itself asyncio may wait for ever.
-        if await settle(starting):
-            if not starting.exception():
-                await end(starting.result())
-            raise asyncio.CancelledError
         try:
-            return starting.result()
+            return await acquire(starting, end)  # asyncio may wait for ever for one that is cut
         except OSError as error:
             raise _silent(error) from error
 

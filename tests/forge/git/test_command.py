@@ -19,6 +19,7 @@ from forge.git.command import LOCAL, Git, GitLimits
 from forge.git.environment import ENVIRONMENT, OPTIONS
 from graph.errors import GitFailed
 from tests.standins.github import TOKEN
+from tests.support.cut_short import cut_at_each_step
 from tests.support.polling import until
 from tests.support.trusted_side import (
     TrustedSide,
@@ -93,12 +94,12 @@ async def test_the_token_is_taken_out_of_what_git_says() -> None:
     assert "***" in result.stderr
 
 
-async def test_time_is_limited_and_nothing_runs_on() -> None:
+@pytest.mark.parametrize("then", ["sleep 987.654", "true"])
+async def test_time_is_limited_and_nothing_runs_on(then: str) -> None:
+    """Also where git itself has ended, and what it left holds its output."""
     limits = GitLimits(timeout_s=0.3)
     marker = "987.654"
-    result = await trusted().run(
-        "-c", f"alias.x=!sleep {marker} & sleep {marker}", "x", limits=limits
-    )
+    result = await trusted().run("-c", f"alias.x=!sleep {marker} & {then}", "x", limits=limits)
     assert "0.3 s" in result.over
     assert not result.ok
     assert marker not in str([process.info for process in psutil.process_iter(["cmdline"])])
@@ -221,14 +222,27 @@ async def test_git_that_gitpython_starts_is_limited_too(side: TrustedSide) -> No
             assert reader.rlimit(psutil.RLIMIT_FSIZE)[1] == LOCAL.file_mb << 20
 
 
-@pytest.mark.parametrize("turns", range(1, 8))
-async def test_a_command_that_is_cancelled_as_it_starts_is_killed(turns: int) -> None:
-    """At whichever step of its start, and without waiting for the pipes that it has not yet."""
-    marker = f"765.4{turns}"
-    task = asyncio.create_task(trusted().run("-c", f"alias.x=!sleep {marker}", "x"))
-    for _ in range(turns):
+@pytest.mark.parametrize("again", [0, 1, 3])
+async def test_a_command_that_is_cancelled_is_killed_at_whichever_step(again: int) -> None:
+    """As it starts too, without waiting for the pipes that it has not yet, and once more."""
+    marker = f"0.0765{again}"
+
+    async def run() -> None:
+        result = await trusted().run("-c", f"alias.x=!sleep {marker}", "x")
+        assert result.ok
+
+    async for _ in cut_at_each_step(run, again=again):
+        assert marker not in str([each.info for each in psutil.process_iter(["cmdline"])])
+
+
+async def test_a_push_that_is_given_up_twice_leaves_no_process(tmp_path: Path) -> None:
+    marker, begun = "654.321", tmp_path / "begun"
+    script = f"alias.x=!touch {begun}; sleep {marker}"
+    task = asyncio.create_task(trusted().transfer("-c", script, "x", finish_s=60))
+    await until(begun.exists)
+    for _ in range(2):
+        task.cancel()
         await asyncio.sleep(0)
-    task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert marker not in str([process.info for process in psutil.process_iter(["cmdline"])])
+    assert marker not in str([each.info for each in psutil.process_iter(["cmdline"])])

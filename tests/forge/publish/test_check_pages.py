@@ -101,9 +101,9 @@ async def test_a_receipt_that_cannot_be_written_leaves_none_under_way(
     assert load(ours.run()).number == 1
 
 
-@pytest.mark.parametrize("path", ["/pulls", "/check-runs/1"])
+@pytest.mark.parametrize("path", ["/pulls", "/check-runs", "/check-runs/1"])
 async def test_one_that_is_cancelled_leaves_none_under_way(ours: TrustedSide, path: str) -> None:
-    verb = "POST" if path == "/pulls" else "PATCH"
+    verb = "PATCH" if path.endswith("1") else "POST"
     ours.forge.fail(verb, path, Fault(403, late_s=8))  # the call is under way meanwhile
     publishing = asyncio.create_task(publish(ours))
     await until(lambda: ours.forge.calls(verb, path) > 0)

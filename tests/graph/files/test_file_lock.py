@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from graph.files import locked, locked_if_free, try_lock
+from tests.support.cut_short import cut_at_each_step
 
 
 @pytest.fixture
@@ -72,3 +73,14 @@ def test_a_folder_is_locked_until_it_is_closed(tmp_path: Path) -> None:
         assert try_lock(second)
     finally:
         os.close(second)
+
+
+async def test_who_is_cancelled_leaves_no_file_open(lock: Path) -> None:
+    async def take() -> None:
+        async with locked(lock):
+            await asyncio.sleep(0)
+
+    await take()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    async for _ in cut_at_each_step(take):
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

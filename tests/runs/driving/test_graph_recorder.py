@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import pytest
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.types import Command
 
-from graph import Approval, Limits, build_graph
+from graph import Approval, Limits, Outcome, build_graph
 from graph.errors import (
     DailyBudgetExhausted,
     RunActive,
@@ -19,6 +20,7 @@ from graph.errors import (
     StoreDamaged,
     StoreError,
 )
+from graph.state import fresh_state
 from runs.checkpoints.local_checkpoints import open_checkpointer
 from runs.driving.clean_up import CleanUp
 from runs.driving.graph_recorder import GraphRecorder
@@ -39,6 +41,7 @@ from tests.standins.services.run_service import (
     started,
     story,
 )
+from tests.support.cut_short import cut_at_each_step
 from tests.support.polling import until
 
 DAY_S = 86_400.0
@@ -262,3 +265,28 @@ async def test_the_end_of_prepare_tells_what_a_reader_should_know(house: House) 
     assert ends[0]["node"] == "prepare"
     assert "No workflow starts." in ends[0]["notes"]
     assert not any("notes" in end for end in ends[1:])
+
+
+async def test_a_call_that_is_cancelled_at_whichever_step_is_nobodys(house: House) -> None:
+    """Its record says so at once: no lease is held for a program that went away."""
+    ids, ending = list[str](), Outcome(status="no_changes", reason="nothing_to_do")
+
+    async def close(_: str) -> None: ...
+
+    async def work() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"outcome": ending}
+
+    recorder = GraphRecorder(SqliteStore(house.database), config_of(house.folder), CleanUp(close))
+
+    async def call() -> None:
+        ids.append(f"Mine-{len(ids)}")
+        var_child_runnable_config.set({"configurable": {"thread_id": ids[-1]}})
+        await recorder("publish", {**REQUEST, **fresh_state()}, work)  # type: ignore[typeddict-item]
+
+    async with recorder, house.open(pick_up=False) as service:
+        async for _ in cut_at_each_step(call):
+            run = await service._store.get(ids[-1])
+            assert run
+            assert run.lease is None
+            assert run.status in ("interrupted", "no_changes")

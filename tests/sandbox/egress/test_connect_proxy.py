@@ -19,6 +19,7 @@ from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.tls_client_hello import NotTls, read_client_hello, server_name
 from tests.standins.certificate import NAME
 from tests.standins.package_index import PackageIndex
+from tests.support.cut_short import cut_at_each_step
 
 
 @pytest.fixture(scope="module")
@@ -323,3 +324,23 @@ def test_any_bytes_are_a_hello_or_none(noise: bytes, cut: int) -> None:
 
 
 _SAMPLE = _hello("a.example")
+
+
+async def test_who_is_cancelled_as_it_begins_or_ends_keeps_no_place(tmp_path: Path) -> None:
+    async def serve() -> None:
+        async with proxied(tmp_path):
+            await asyncio.sleep(0)
+
+    async for _ in cut_at_each_step(serve, again=1):
+        async with proxied(tmp_path) as (_, path):
+            knock(path).close()
+        assert not path.exists()
+
+
+async def test_the_socket_of_a_killed_service_is_in_nobodys_way(tmp_path: Path) -> None:
+    async with proxied(tmp_path) as (_, path):
+        left = tmp_path / "left"
+        path.rename(left)
+    left.rename(path)
+    async with proxied(tmp_path) as (_, path):
+        knock(path).close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from graph import Environment
+from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.command import HELD
 from sandbox.backends.base.local_sandbox import AHEAD
 from sandbox.backends.base.prestart import Prestart
@@ -18,6 +19,7 @@ from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.prepared_sandbox import PreparedSandbox, prepare_command
 from sandbox.core.protocol import Limits
 from sandbox.host.resource_usage import family, read_proc
+from tests.support.cut_short import cut_at_each_step
 from tests.support.polling import until
 from tests.support.sandbox.local_tree import make_backend, make_tree, open_tree
 
@@ -197,3 +199,18 @@ async def test_limits_hold(data_dir: Path, *, grouped: bool) -> None:
         result = await sandbox.run(command, timeout_s=seconds)
         assert result.limit == limit, (command, result)
     await sandbox.close()
+
+
+async def test_who_closes_and_is_cancelled_has_closed_all_and_hears_of_it(data_dir: Path) -> None:
+    backend = make_backend(data_dir)
+    folder = make_tree(data_dir / "tree", backend.uid_for_run("tree"))
+
+    async def close() -> None:
+        sandbox = backend.attach(Tree(folder, None, backend.uid_for_run("tree")))
+        try:
+            await sandbox.run("true", more_follow=True)
+        finally:
+            await sandbox.close()
+
+    async for _ in cut_at_each_step(close):
+        assert waiting() == set()
