@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from forge.core.forge import GitAccess
-from graph import find_proxy
+from graph import find_certificates, find_proxy
 
 OPTIONS: Final = (
     "core.hooksPath=/dev/null",
@@ -84,10 +84,14 @@ def options(*more: str) -> list[str]:
 def network(web: str) -> tuple[dict[str, str], str]:
     """Environment and option that allow the scheme of `web`, and no other.
 
-    The way leads by the proxy that the API's client takes, too.
+    The way leads by the proxy that the API's client takes, too, and the same certificates are
+    trusted.
     """
     scheme = web.partition(":")[0]
     allowed = {"GIT_ALLOW_PROTOCOL": scheme}
+    _, certificates = find_certificates()
+    if certificates:
+        allowed["GIT_SSL_CAINFO"] = certificates
     proxy, no_proxy = find_proxy(scheme)
     if proxy:
         allowed |= {f"{scheme}_proxy": proxy, "no_proxy": no_proxy}

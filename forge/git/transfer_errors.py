@@ -5,7 +5,7 @@ from typing import Final
 
 from forge.core.retry import TransientError
 from forge.git.command import GitResult
-from graph import name_proxy_variables
+from graph import UNTRUSTED_HINT, find_certificates, is_untrusted, name_proxy_variables
 from graph.errors import (
     CodingAgentError,
     ForgeForbidden,
@@ -25,6 +25,9 @@ _BY_PROXY: Final = re.compile(
 )
 _MOVED: Final = (301, 302, 307, 308)
 _NOT_FOUND: Final = re.compile(r"repository '[^']*' not found")
+_UNREADABLE: Final = re.compile(
+    r"(?i)setting certificate|reading ca cert|problem with the ssl ca cert"
+)
 _LIMIT_SIGNALS: Final = re.compile(r"(?i)died of signal (?:24|25)|out of memory|file too large")
 _NO_ANSWER: Final = (
     "Could not resolve host",
@@ -66,7 +69,8 @@ def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Tran
     cut_off = not status and not result.sign_in_refused  # git also says so where it was refused
     if cut_off and any(sign in text for sign in _NO_ANSWER):
         return _no_answer(full_name, "no whole answer")
-    return _refusal(result, status, full_name) or result.failure()
+    refused = _of_certificates(text, full_name) or _refusal(result, status, full_name)
+    return refused or result.failure()
 
 
 def _refusal(result: GitResult, status: int, full_name: str) -> CodingAgentError | None:
@@ -88,6 +92,22 @@ def _refusal(result: GitResult, status: int, full_name: str) -> CodingAgentError
         )
     if status in (404, 410, 451) or _NOT_FOUND.search(text):
         return RepositoryNotFound(f"{full_name} was not found.")
+    return None
+
+
+def _of_certificates(text: str, full_name: str) -> ForgeUnavailable | None:
+    """The error of a way that TLS bars: it stays so until somebody changes a setting."""
+    variable, _ = find_certificates()
+    if variable and _UNREADABLE.search(text):
+        return ForgeUnavailable(
+            f"The certificates that {variable} names cannot be read, so git cannot reach"
+            f" {full_name}.",
+            "Set the variable to a file of certificates, or unset it.",
+        )
+    if is_untrusted(text):
+        return ForgeUnavailable(
+            f"git does not trust the certificate of {full_name}'s forge.", UNTRUSTED_HINT
+        )
     return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from graph import SecretForms, Usage, name_proxy_variables
+from graph import UNTRUSTED_HINT, SecretForms, Usage, is_untrusted, name_proxy_variables
 from graph.errors import (
     ClaudeRateLimited,
     ClaudeRejected,
@@ -281,6 +281,9 @@ def map_error(error: BaseException) -> AttemptFailed:
         return AttemptFailed(ClaudeRejected(text, "Check ANTHROPIC_BASE_URL."), repeatable=False)
     if isinstance(error.__cause__, httpx2.ProxyError):
         return refused_by_proxy(str(error.__cause__))
+    if is_untrusted(str(error.__cause__)):
+        text = "The certificate of the Messages API is not trusted here."
+        return AttemptFailed(ClaudeUnavailable(text, UNTRUSTED_HINT), repeatable=False)
     if isinstance(error, anthropic.CredentialsError) or type(error) is anthropic.AnthropicError:
         text = f"No credentials for the Messages API: {error}"[:_MAX_MESSAGE]
         return AttemptFailed(ClaudeUnauthorized(text), repeatable=False)

@@ -20,7 +20,7 @@ from forge.github.connection.client_pool import ClientPool
 from forge.github.connection.installation_tokens import AppKey, InstallationTokens
 from forge.github.connection.renamed import keep_queries
 from forge.github.connection.write_pacer import WritePacer
-from graph import Emit, RetryPolicy, unheard
+from graph import Emit, RetryPolicy, find_certificates, unheard
 from graph.errors import CodingAgentError, ForgeUnauthorized
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ class Connection:
             auth=auth,
             timeout=self._timeout_s,
             api_version=API_VERSION,
+            verify=find_certificates()[1] or True,
             retry=None,
             lazy=True,
             seconds_between_requests=None,
