@@ -5,12 +5,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from graph.calls import end_tasks
 from graph.errors import StoreError
 from runs.model.run_record import LoggedEvent
 from runs.shared.backend import Tail
@@ -86,7 +85,12 @@ class TailFollower:
                 self._runs.pop(run_id, None)
 
     async def close(self) -> None:
-        await end_tasks(*(each.reader for each in self._runs.values() if each.reader))
+        readers = [each.reader for each in self._runs.values() if each.reader]
+        for reader in readers:
+            reader.cancel()
+        for reader in readers:
+            with suppress(asyncio.CancelledError):
+                await reader
 
     async def _follow(self, run_id: str, followed: FollowedRun) -> None:
         """Read the tail; where it says nothing, let the watchers look at the record."""
