@@ -8,4 +8,4 @@ from .file_lock import locked_if_free as locked_if_free
 from .file_lock import try_lock as try_lock
 from .run_folder import LONGEST_PATH as LONGEST_PATH
 from .run_folder import RunFolder as RunFolder
-from .temporary_folder import temporary_folder as temporary_folder
+from .scratch_folder import temporary_folder as temporary_folder
