@@ -135,6 +135,7 @@ LIBRARIES: dict[str, set[str]] = {
     "langgraph": {"graph", "runs", "wiring", "local.py"},
 }
 ENVIRONMENT_READERS = {
+    "graph/proxy_settings.py",
     *("wiring/settings.py", "test_endpoint.py", "deploy.py"),
     "sandbox/backends/container/supervisor.py",  # that of a container: it runs there
     "coding_agent/__main__.py",  # takes PYTHONPATH out of it
