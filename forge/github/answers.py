@@ -27,6 +27,11 @@ def read_names(rows: Iterable[Any]) -> list[str]:
     return [str(row["full_name"]) for row in live]
 
 
+def read_login(row: Any) -> str:
+    """The account that a row is of; empty where that was deleted."""
+    return str((row.get("user") or {}).get("login", ""))
+
+
 def _read_pulls_policy(facts: Mapping[str, Any]) -> Literal["all", "collaborators", "none"]:
     if facts.get("has_pull_requests") is False:
         return "none"

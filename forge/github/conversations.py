@@ -16,6 +16,7 @@ from forge.core.conversations import (
     ReviewWords,
     SubmittedReview,
 )
+from forge.github.answers import read_login
 from forge.github.attachments import fetch_attachment, find_signed
 from forge.github.connection import Connection, send
 from graph import Emit, unheard
@@ -174,7 +175,7 @@ def _read_opened(row: Any) -> OpenedPull:
 
 def _read_review(row: Any) -> ReviewWords:
     return ReviewWords(
-        author=_login(row),
+        author=read_login(row),
         body=str(row.get("body") or ""),
         edited_at=_time(row["submitted_at"]),
         changes_requested=_requests_changes(row),
@@ -184,7 +185,7 @@ def _read_review(row: Any) -> ReviewWords:
 def _read_submitted(row: Any) -> SubmittedReview:
     return SubmittedReview(
         number=int(row["id"]),
-        author=_login(row),
+        author=read_login(row),
         body=str(row.get("body") or ""),
         changes_requested=_requests_changes(row),
         submitted_at=_time(row["submitted_at"]),
@@ -198,7 +199,7 @@ def _requests_changes(row: Any) -> bool:
 def _read_line(row: Any) -> ReviewWords:
     line = row.get("line") or row.get("original_line")
     return ReviewWords(
-        author=_login(row),
+        author=read_login(row),
         body=str(row.get("body") or ""),
         edited_at=_time(row["updated_at"]),
         number=int(row["id"]),
@@ -207,14 +208,10 @@ def _read_line(row: Any) -> ReviewWords:
     )
 
 
-def _login(row: Any) -> str:
-    return str((row.get("user") or {}).get("login", ""))
-
-
 def _time(text: Any) -> float:
     return datetime.fromisoformat(str(text)).timestamp()
 
 
 def _read_comment(row: Any) -> Comment:
     created, edited = _time(row["created_at"]), _time(row["updated_at"])
-    return Comment(int(row["id"]), _login(row), str(row.get("body") or ""), created, edited)
+    return Comment(int(row["id"]), read_login(row), str(row.get("body") or ""), created, edited)

@@ -13,6 +13,7 @@ import httpx
 from forge.core.own_checks import OWN_CHECKS
 from forge.core.pull_checks import CheckRun, CommitAuthor, PullChecks, PullState
 from forge.core.retry import TransientError, Unprocessable
+from forge.github.answers import read_login
 from forge.github.connection import Connection, send
 from graph import unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
@@ -68,7 +69,7 @@ class GitHubChecks(Connection, PullChecks):
         def get(github: "Api") -> list[int]:
             parameters = {**asked, "per_page": _PAGE}
             rows = github.requester.requestJsonAndCheck("GET", path, parameters=parameters)[1]
-            ours = (row for row in rows if _author(row) == author and row["state"] == "open")
+            ours = (row for row in rows if read_login(row) == author and row["state"] == "open")
             return [int(row["number"]) for row in ours]
 
         return await self._read("the pull requests", get, unheard, repo=full_name)
@@ -183,17 +184,13 @@ def _read_pull(row: Any) -> PullState:
         number=int(row["number"]),
         open=row["state"] == "open",
         merged=bool(row.get("merged")),
-        author=_author(row),
+        author=read_login(row),
         head=str(row["head"]["sha"]),
         base_branch=str(row["base"]["ref"]),
         updated_at=str(row.get("updated_at", "")),
         base_sha=str(row["base"]["sha"]),
         mergeable=row.get("mergeable"),
     )
-
-
-def _author(row: Any) -> str:
-    return str((row.get("user") or {}).get("login", ""))
 
 
 def _read_check(row: Any) -> CheckRun:

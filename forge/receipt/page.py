@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from forge.receipt.receipt import Receipt, ReceiptCommand
 from forge.text.sanitize_markdown import code, cut, line
-from forge.text.sections import bullets
+from forge.text.sections import join, section
 
 MARK: Final = "<!-- coding-agent-receipt -->"
 """The first line of a receipt."""
@@ -43,13 +43,13 @@ def write_receipt(receipt: Receipt, sections: str, signature: str = "") -> Recei
     parts = [
         _where(receipt),
         _commands(receipt.commands),
-        _section("Findings", [_finding(receipt, at) for at in range(len(receipt.findings))]),
+        section("Findings", [_finding(receipt, at) for at in range(len(receipt.findings))]),
         _costs(receipt),
-        _section("Not checked", [line(text, _MAX_CELL) for text in receipt.not_checked]),
+        section("Not checked", [line(text, _MAX_CELL) for text in receipt.not_checked]),
         cut(sections, _MAX_SECTIONS),
         _for_programs(receipt, signature),
     ]
-    return ReceiptText(_summary(receipt), "\n\n".join(part for part in parts if part))
+    return ReceiptText(_summary(receipt), join(*parts))
 
 
 def is_receipt(comment: str) -> bool:
@@ -121,15 +121,11 @@ def _costs(receipt: Receipt) -> str:
         + (f", {line(each.model, 80)}" if each.model else "")
         for each in receipt.roles
     ]
-    return _section("Cost", told)
+    return section("Cost", told)
 
 
 def _money(usd: float | None) -> str:
     return "cost unknown" if usd is None else f"${usd:.2f}"
-
-
-def _section(heading: str, items: list[str]) -> str:
-    return f"### {heading}\n\n{bullets(items)}" if items else ""
 
 
 def _for_programs(receipt: Receipt, signature: str) -> str:
@@ -141,7 +137,7 @@ def _for_programs(receipt: Receipt, signature: str) -> str:
         f"````{_SIGNATURE}\n{signature.strip()}\n````" if signature else "",
         "</details>",
     ]
-    return "\n\n".join(block for block in blocks if block)
+    return join(*blocks)
 
 
 def _blocks(page: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Final
 from forge.text import pull_request
 from forge.text.conventions import NO_CONVENTIONS, Conventions, follow
 from forge.text.sanitize_markdown import BREAK, line, paragraphs
+from forge.text.sections import join
 from graph import Publication
 
 WIDTH: Final = 72
@@ -38,11 +39,11 @@ def commit_message(
         if _tells_of_more(publication)
         else paragraphs(_wrap(publication.change.summary[: 2 * _MAX_SUMMARY]), _MAX_SUMMARY)
     )
-    text = _join("" if subject == title else _wrap(title), summary)
+    text = join("" if subject == title else _wrap(title), summary)
     trailers = [_signed_off(conventions, sign_off)]
     if requested_by := line(publication.requested_by, _MAX_LINE):
         trailers.insert(0, f"Requested-by: {requested_by}")
-    return _join(subject, _without_trailers(text), "\n".join(filter(None, trailers)))
+    return join(subject, _without_trailers(text), "\n".join(filter(None, trailers)))
 
 
 def _tells_of_more(publication: Publication) -> bool:
@@ -55,11 +56,7 @@ def sample_message(asked_title: str | None, conventions: Conventions, sign_off: 
     """A message like the run's, before anything of it but the caller's title is known."""
     asked = line(asked_title or "", pull_request.MAX_TITLE)
     first = _subject(asked or follow(conventions, _SAMPLE_TITLE, (), _SAMPLE_TICKET))
-    return _join(first, _SAMPLE_SUMMARY, _signed_off(conventions, sign_off))
-
-
-def _join(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part)
+    return join(first, _SAMPLE_SUMMARY, _signed_off(conventions, sign_off))
 
 
 def _signed_off(conventions: Conventions, sign_off: str) -> str:

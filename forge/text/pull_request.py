@@ -10,6 +10,7 @@ from forge.text.conventions import NO_CONVENTIONS, Conventions, follow
 from forge.text.sanitize_markdown import line, paragraphs
 from forge.text.sections import (
     gate_items,
+    join,
     note_items,
     tell_finding,
     test_items,
@@ -54,13 +55,13 @@ def body(publication: Publication, template: str = "", later: str = "") -> str:
     for share in _SHARES:
         left, checked, look = _lists(publication, share)
         remaining = _titled("What is left", left)
-        beside = _join(remaining, _titled("Validation", checked), look, f"{origin}{spare}")
+        beside = join(remaining, _titled("Validation", checked), look, f"{origin}{spare}")
         lines, room = MAX_LINES - 2 - beside.count("\n"), MAX_CHARACTERS - 2 - len(beside)
         if lines >= _LEAST_LINES and room >= _LEAST_CHARACTERS:
             break
     summary = _fit(publication.change.summary, lines, room)
     filled, placed = fill(template, {"summary": summary, "validation": checked})
-    return _join(
+    return join(
         remaining if filled else "",
         filled,
         "" if "summary" in placed else summary,
@@ -136,7 +137,3 @@ def _origin(publication: Publication) -> str:
     by = f", requested by {asked}" if asked else ""
     closes = f"Closes #{publication.closes}.\n\n" if publication.closes else ""
     return f"{closes}{ORIGIN}{by}. The receipt says what was run and what it cost."
-
-
-def _join(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part)

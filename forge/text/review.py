@@ -6,6 +6,7 @@ from typing import Final
 
 from forge.core.forge import LineComment
 from forge.text.sanitize_markdown import code, line, paragraphs
+from forge.text.sections import join
 from graph import Finding, Review
 
 MOST_COMMENTS: Final = 50
@@ -57,13 +58,12 @@ def review_body(review: Review, listed: Sequence[Finding], run_id: str) -> str:
     if more := len(listed) - len(items):
         items.append(f"- … and {more} more")
     origin = f"Reviewed by a coding agent in run {code(run_id, _MAX_CODE)}. It ran no checks first."
-    parts = (
+    return join(
         _VERDICTS[review.verdict],
         paragraphs(review.summary, _MAX_SUMMARY),
         "\n".join(items),
         f"---\n{origin}\n{mark(run_id)}",
     )
-    return "\n\n".join(part for part in parts if part)
 
 
 def mark(run_id: str) -> str:

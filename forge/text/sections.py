@@ -163,6 +163,11 @@ def tell_finding(finding: Finding) -> str:
     return f"{code(place, _MAX_CODE)} {message}" if place else message
 
 
+def join(*parts: str) -> str:
+    """The parts that are not empty, a blank line between them."""
+    return "\n\n".join(part for part in parts if part)
+
+
 def section(heading: str, items: list[str]) -> str:
     return f"### {heading}\n\n{bullets(items)}" if items else ""
 
@@ -193,4 +198,4 @@ def receipt_sections(publication: Publication, starts: Sequence[str]) -> str:
         section("About the repository", notes),
         recipe_section(publication),
     ]
-    return "\n\n".join(part for part in sections if part)
+    return join(*sections)

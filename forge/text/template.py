@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from forge.git.command import Git
 from forge.text.sanitize_markdown import line, paragraphs, strip_html_comments
+from forge.text.sections import join
 
 Topic = Literal["summary", "validation"]
 
@@ -52,7 +53,7 @@ def fill(template: str, known: Mapping[Topic, str]) -> tuple[str, frozenset[Topi
         told = known[topic] if topic else paragraphs(text, _MAX_SECTION)
         placed |= {topic} if topic else set()
         sections += [f"{marks} {line(heading, _MAX_HEADING)}", told]
-    return "\n\n".join(section for section in sections if section), frozenset(placed)
+    return join(*sections), frozenset(placed)
 
 
 def _topic(heading: str, known: Mapping[Topic, str], placed: set[Topic]) -> Topic | None:

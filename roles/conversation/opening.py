@@ -91,9 +91,9 @@ class FirstMessage:
             return []
         ends = {tool["name"] for tool in self.spec.answer_tools}
         return [
-            result(call, TAKEN)
+            answer_call(call, TAKEN)
             if call["name"] in ends
-            else result(call, _BROKEN_OFF, is_error=True)
+            else answer_call(call, _BROKEN_OFF, is_error=True)
             for call in last.tool_calls
         ]
 
@@ -102,7 +102,7 @@ def text(value: str) -> Block:
     return {"type": "text", "text": value}
 
 
-def result(call: Block, content: str, *, is_error: bool = False) -> Block:
+def answer_call(call: Block, content: str, *, is_error: bool = False) -> Block:
     """The block that answers a call."""
     block = {"type": "tool_result", "tool_use_id": call["id"], "content": content}
     return block | {"is_error": True} if is_error else block

@@ -25,7 +25,7 @@ from roles.claude.reply import Block
 from roles.conversation.answer_check import AnswerCheck, Objection
 from roles.conversation.answer_tool import AnswerT
 from roles.conversation.loop_detector import LoopDetector
-from roles.conversation.opening import LOOK, TAKEN, FirstMessage, Opening, result, text
+from roles.conversation.opening import LOOK, TAKEN, FirstMessage, Opening, answer_call, text
 from roles.conversation.remaining import Remaining
 from roles.conversation.repeated_results import ConversationResults
 from roles.conversation.role_spec import RoleSpec
@@ -232,7 +232,9 @@ class Session(Generic[AnswerT]):
             note = await self._loop_detector.check(self._transcript.own, message)
         if endings := [c for c in reply.tool_calls if c["name"] == self._spec.answer.name]:
             answer, said = await self._judge_beside(reply, message)
-            message.content += (result(each, said, is_error=answer is None) for each in endings)
+            message.content += (
+                answer_call(each, said, is_error=answer is None) for each in endings
+            )
         if note and answer is None:
             message.content.append(text(note))
         low = self._remaining.nearly_spent(self._taken, self._transcript.own)
@@ -303,7 +305,7 @@ class Session(Generic[AnswerT]):
         self, reply: AssistantMessage, purpose: Purpose, said: str, call: str
     ) -> None:
         """Answer a reply; `call` is what each call in it is told, as none was run."""
-        results = [result(each, call, is_error=True) for each in reply.tool_calls]
+        results = [answer_call(each, call, is_error=True) for each in reply.tool_calls]
         await self._say(purpose, [*results, *([text(said)] if said else [])])
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graph import Emit, RoleName, ToolFinished, ToolStarted
 from roles.claude.reply import Block
+from roles.conversation.opening import answer_call
 from roles.conversation.repeated_results import SeenResults
 from roles.tools.toolbox import Toolbox, ToolResult
 from roles.transcript.transcript import AssistantMessage, CallRecord, UserMessage
@@ -37,7 +38,7 @@ class ToolCalls:
             calls = [self._run_one(call, number, f"{key}.call{number}") for number, call in batch]
             for (_, call), (result, record) in zip(batch, await _gather(calls), strict=True):
                 content = seen.refer_or_keep(call, result.content, record)
-                blocks.append(_block(call, content, is_error=result.is_error))
+                blocks.append(answer_call(call, content, is_error=result.is_error))
                 records.append(record)
         return UserMessage(purpose="results", content=blocks, calls=records)
 
@@ -48,7 +49,7 @@ class ToolCalls:
             record = CallRecord(ok=False)
             self._emit_started(call, f"{key}.call{number}")
             self._emit_finished(call, f"{key}.call{number}", text, record)
-            blocks.append(_block(call, text, is_error=True))
+            blocks.append(answer_call(call, text, is_error=True))
             records.append(record)
         return UserMessage(purpose="results", content=blocks, calls=records)
 
@@ -128,8 +129,3 @@ async def _gather(
     except ExceptionGroup as several:
         raise several.exceptions[0] from several
     return [task.result() for task in tasks]
-
-
-def _block(call: Block, content: str, *, is_error: bool) -> Block:
-    block = {"type": "tool_result", "tool_use_id": call["id"], "content": content}
-    return block | {"is_error": True} if is_error else block
