@@ -1,6 +1,7 @@
 """A forge with one repository, and the trusted side over it."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ async def opened(
     shutil.copytree(earlier.bases, tmp_path / "bases")
     hosted = forge.host_again(earlier.hosted)
     runs = tmp_path / "runs"
+    shutil.copytree(rules_cache, tmp_path / "secret-rules", copy_function=os.link)
     side = TrustedSide.open(forge, hosted, source, runs, rules_cache, first_commit)
     yield side
     await side.github.close()

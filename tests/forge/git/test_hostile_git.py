@@ -89,7 +89,7 @@ def groups(number: int) -> list[list[Plant]]:
 
 @pytest.mark.parametrize("plants", groups(8), ids=lambda plants: plants[0].name)
 async def test_a_checkout_fires_nothing(
-    ground: Ground, plants: list[Plant], data_dir: Path
+    ground: Ground, plants: list[Plant], data_dir: Path, rules_cache: Path
 ) -> None:
     """Its base is read, the change is judged, and a branch is made in it."""
     assert [plant.name for plant in plants if not ground.plant(plant)] == []
@@ -100,7 +100,7 @@ async def test_a_checkout_fires_nothing(
     }
     make_run_folder(data_dir / "runs", "r1")
     repositories = GitRepositories(**common, allow_local=True, allowed=lambda _: True)
-    publisher = ForgePublisher(**common, rules_cache=None)
+    publisher = ForgePublisher(**common, rules_cache=rules_cache)
     try:
         base = await repositories.prepare("r1", str(ground.checkout), None, lambda _: None)
         ref = store_change(RunFolder.of(data_dir / "runs", "r1"), 2, "coder", NEW_FILE)
@@ -134,10 +134,11 @@ async def test_a_change_out_of_such_a_tree_fires_nothing(
     forge: GitHubStandIn,
     hosted: HostedRepository,
     data_dir: Path,
+    rules_cache: Path,
 ) -> None:
     """It is taken, read, judged, committed, pushed and opened as a pull request."""
     assert [plant.name for plant in plants if not ground.plant(plant)] == []
-    side = TrustedSide.open(forge, hosted, ground.checkout, data_dir / "runs")
+    side = TrustedSide.open(forge, hosted, ground.checkout, data_dir / "runs", rules_cache)
     make_run_folder(side.runs, "r1")
     base = await side.prepare()
     sandboxes = LocalSandboxes(runs=side.runs, backend=make_backend(data_dir))
