@@ -232,9 +232,7 @@ class Session(Generic[AnswerT]):
             note = await self._loop_detector.check(self._transcript.own, message)
         if endings := [c for c in reply.tool_calls if c["name"] == self._spec.answer.name]:
             answer, said = await self._judge_beside(reply, message)
-            message.content += (
-                answer_call(each, said, is_error=answer is None) for each in endings
-            )
+            message.content += (answer_call(c, said, is_error=answer is None) for c in endings)
         if note and answer is None:
             message.content.append(text(note))
         low = self._remaining.nearly_spent(self._taken, self._transcript.own)
