@@ -196,7 +196,7 @@ class Deployment(ABC):
             call=call,
             mount=self.mount,
             notes=backend.changes,
-            runs=NoteReader(backend.changes, VersionChain(backend)),
+            runs=NoteReader(backend.changes, VersionChain(backend), backend.runs),
         )
         claude, fence = self.configuration.claude(), RoleWorkerFence(worker)
         role = make_role(

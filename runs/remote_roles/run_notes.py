@@ -39,12 +39,14 @@ async def put_run_note(notes: Table, run: Run) -> None:
 class NoteReader:
     """Reads what a role is to know of its run: the note, or the record where that is in a table."""
 
-    def __init__(self, notes: Table, chain: VersionChain) -> None:
+    def __init__(self, notes: Table, chain: VersionChain, copies: Table) -> None:
+        """`copies` has the newest version of each run; a copy may come late, or not at all."""
         self._notes = notes
         self._chain = chain
+        self._copies = copies
         self._is_noted: bool | None = None
         self._read: RunVersion | None = None
-        """The version that was read last; a role looks for newer ones all the time."""
+        """The newest version that was read; a role looks for newer ones all the time."""
 
     async def read(self, run_id: str) -> RunNote | None:
         """None where there is no such run."""
@@ -54,7 +56,9 @@ class NoteReader:
             self._is_noted = self._is_noted or note is not None
         if self._is_noted:
             return RunNote(**note) if note else None
-        read = self._read
-        version = await (self._chain.newest_after(read) if read else self._chain.newest(run_id))
+        copy = await self._copies.get(run_id)
+        version = RunVersion.load(copy) if copy else await self._chain.newest(run_id)
+        if version and self._read and self._read.number > version.number:
+            version = self._read
         self._read = version
         return RunNote.of(version.run) if version else None

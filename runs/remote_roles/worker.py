@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LOOK_S: Final = 1.5
+_LOOKS_A_RENEWAL: Final = 3
 _SILENT_S: Final = 10.0
 _PAUSE_S: Final = 0.3
 _BEAT_S: Final = 10.0
@@ -62,6 +63,8 @@ class RoleWorker:
         self._told = runs
         self._look_s = look_s
         self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._looks = 0
+        """Since the slot's note was renewed."""
         self._numbered = 0
         self._unread = set[int]()
 
@@ -185,12 +188,14 @@ class RoleWorker:
     async def _look(self) -> bool:
         """Renew the slot's note, and bring what the user says; whether this call is wanted."""
         told = await self._told.read(self._task.run_id)
-        slot = await self.notes.get(self.key)
-        if self.is_superseded(slot) or told is None:
+        if told is None or told.stopped or told.fence > self._task.fence:
             return False
-        if told.stopped or told.fence > self._task.fence:
-            return False
-        await self.notes.put(self.key, self._note())
+        self._looks += 1
+        if self._looks >= _LOOKS_A_RENEWAL:
+            if self.is_superseded(await self.notes.get(self.key)):
+                return False
+            await self.notes.put(self.key, self._note())
+            self._looks = 0
         await self._fetch_messages(told.messages)
         return True
 

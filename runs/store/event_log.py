@@ -14,6 +14,7 @@ from runs.store.protocol import Store
 
 _PAGE: Final = 64
 """Events in memory for one reader: a slow one costs no more."""
+_LAST: Final = "run.finished"
 _LOOK_AGAIN_S: Final = 0.1
 """Who waits for a run's end does not look at each of its events."""
 
@@ -44,7 +45,7 @@ class RecentEvents:
         if not self.is_current or not events[0].seq - 1 <= seq <= events[-1].seq:
             return None
         if seq == events[-1].seq:
-            return None if events[-1].type == "run.finished" else []
+            return None if events[-1].type == _LAST else []
         return [event for event in events if event.seq > seq]
 
 
@@ -75,9 +76,9 @@ class EventLog:
                 for event in events:
                     after = event.seq
                     yield event
-                if events:
+                if events and (len(events) >= _PAGE or events[-1].type == _LAST):
                     continue
-                if known is not None:
+                if events or known is not None:  # what comes later changes the run
                     await change.wait()
                     continue
                 run = await self._get(run_id)

@@ -58,7 +58,9 @@ class Bench:
             call=call,
             mount=self.mount,
             notes=self.notes,
-            runs=NoteReader(self.notes, VersionChain(self.shared.backend)),
+            runs=NoteReader(
+                self.notes, VersionChain(self.shared.backend), self.shared.backend.runs
+            ),
             look_s=self.look_s,
         )
 

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Lease, Run
 from runs.model.run_id import new_run_id
 from runs.model.run_record import LoggedEvent
+from runs.shared.store import SharedStore
 from runs.sqlite.store import SqliteStore
 from runs.store.event_log import EventLog
+from runs.store.protocol import Store
 from tests.standins.services.run_service import REQUEST
+from tests.standins.shared_backend import FolderMount, SharedPlaces
+from tests.support.polling import until
 
 LEASE = Lease(service="s", token="t", until=1e12)
 KEYS = st.sampled_from(["", "", "k1", "k2", "k3", "k4"])
@@ -33,7 +38,7 @@ async def opened(folder: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-async def new_run(store: SqliteStore) -> Run:
+async def new_run(store: Store) -> Run:
     run = Run(run_id=new_run_id(), owner="local", request=REQUEST, status="running", lease=LEASE)
     return (await store.create(run, None, lambda _: []))[0]
 
@@ -42,11 +47,11 @@ def text(words: str, key: str = "") -> Entry:
     return entry_of(key, {"type": "role.text", "role": "coder", "text": words})
 
 
-async def append(store: SqliteStore, run: Run, *entries: Entry) -> None:
+async def append(store: Store, run: Run, *entries: Entry) -> None:
     await store.transact(run.run_id, lambda found: Step(found, entries))
 
 
-async def finish(store: SqliteStore, run: Run) -> None:
+async def finish(store: Store, run: Run) -> None:
     await store.transact(
         run.run_id,
         lambda found: transitions.finish(
@@ -196,6 +201,32 @@ async def test_waiting_for_the_end(tmp_path: Path) -> None:
         ended = await wait
         assert ended
         assert ended.final
+
+
+async def test_who_follows_a_run_of_another_process_reads_no_record_for_its_events(
+    tmp_path: Path,
+) -> None:
+    places = SharedPlaces(tmp_path)
+    driver, web = (
+        SharedStore(places.backend, service=name, slots=1, mount=mount)
+        for name, mount in (("s", FolderMount(tmp_path)), ("web", None))
+    )
+    run, seen = await new_run(web), [0]
+
+    async def follow() -> None:
+        async for event in EventLog(web).tail(run.run_id):
+            seen.append(event.seq)  # noqa: PERF401 - each is waited for
+
+    following, reads = asyncio.create_task(follow()), list[int]()
+    for number in range(1, 6):
+        await append(driver, run, text(str(number)))
+        await until(partial(seen.__contains__, number))
+        reads.append(places.tables["runs"].read)
+    assert reads[2:] == [reads[2]] * 3
+    await finish(driver, run)
+    await following
+    assert seen == list(range(7))
+    await web.close()
 
 
 async def test_readers_that_keep_up_do_not_ask_the_store(tmp_path: Path) -> None:
