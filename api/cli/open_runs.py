@@ -24,12 +24,12 @@ async def open_runs(
         ) as remote:
             yield remote
         return
-    from api.client.local_runs import LocalRuns
+    from api.cli.local.checked_runs import CheckedRuns
     from wiring import Configuration, open_service, start_log
 
     start_log(settings, "warning")
     async with open_service(settings) as service:
-        yield LocalRuns(service, check_address=Configuration(settings, release()).full_name)
+        yield CheckedRuns(service, check_address=Configuration(settings, release()).full_name)
 
 
 def release() -> str:

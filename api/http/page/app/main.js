@@ -9,7 +9,7 @@ import { FiguresScreen } from "./screens/figures_screen.js";
 import { NewRunScreen } from "./screens/new_run_screen.js";
 import { RunScreen } from "./screens/run_screen.js";
 import { RunsScreen } from "./screens/runs_screen.js";
-import { SignInScreen } from "./screens/sign_in_screen.js";
+import { SignInAgain, SignInScreen } from "./screens/sign_in_screen.js";
 import { json, request, whenSignedOut } from "./service/calls.js";
 import { useRoute } from "./service/route.js";
 import { RunsFeed } from "./service/runs_feed.js";
@@ -17,6 +17,8 @@ import { RunsFeed } from "./service/runs_feed.js";
 const feed = new RunsFeed();
 const AGAIN_MS = 2000;
 let reader = null;
+/** Those that hold what somebody types. */
+const KEPT = new Set([RunScreen, NewRunScreen]);
 const SCREENS = new Map(Object.entries({
   runs: RunsScreen, new: NewRunScreen, environments: EnvironmentScreen, figures: FiguresScreen,
 }));
@@ -24,6 +26,7 @@ const SCREENS = new Map(Object.entries({
 function App() {
   const route = useRoute();
   const [signedOut, setSignedOut] = useState(false);
+  const [signIns, setSignIns] = useState(0);
   const [me, setMe] = useState(null);
   const [, redraw] = useState(0);
   useEffect(() => feed.subscribe(() => redraw((count) => count + 1)), []);
@@ -36,7 +39,11 @@ function App() {
   useEffect(() => { document.getElementById("main")?.focus(); }, [route.screen, route.id]);
   const begin = async () => {
     try {
+      const before = reader;
       reader = await json("GET", "/session");
+      if (before && before.name !== reader.name) return location.reload(); // nothing of another's is kept
+      if (before) setSignIns((count) => count + 1);
+      setSignedOut(false);
       setMe(reader);
       feed.start();
     } catch (problem) {
@@ -44,14 +51,14 @@ function App() {
     }
   };
   const signOut = async () => { await request("DELETE", "/session"); location.reload(); };
-  if (signedOut) {
-    return html`<${SignInScreen} onSignedIn=${() => { setSignedOut(false); begin(); }} />`;
-  }
+  if (signedOut && !me) return html`<${SignInScreen} onSignedIn=${begin} />`;
   const Screen = route.screen === "runs" && route.id ? RunScreen : SCREENS.get(route.screen) ?? Missing;
-  return html`<a class="skip" href="#main" onClick=${skip}>Skip to content</a>
+  const key = `${route.screen}/${route.id}/${KEPT.has(Screen) ? "" : signIns}`;
+  return html`${signedOut && html`<${SignInAgain} onSignedIn=${begin} />`}
+    <a class="skip" href="#main" onClick=${skip}>Skip to content</a>
     <${TopBar} route=${route} feed=${feed} me=${me} signOut=${signOut} />
     <${Notice} />
-    <main id="main" tabindex="-1"><${Screen} key=${`${route.screen}/${route.id}`} route=${route} feed=${feed} me=${me} /></main>`;
+    <main id="main" tabindex="-1"><${Screen} key=${key} route=${route} feed=${feed} me=${me} signIns=${signIns} /></main>`;
 }
 
 /** Leave the stream where nobody looks; returns what ends that. */
@@ -62,7 +69,7 @@ function restWhileHidden() {
 }
 
 function Missing() {
-  return html`<div class="page"><p class="empty">There is nothing at this address. <a href="#/">All runs</a></p></div>`;
+  return html`<div class="page"><h1 class="visually-hidden">Nothing here</h1><p class="empty">There is nothing at this address. <a href="#/">All runs</a></p></div>`;
 }
 
 function skip(event) {

@@ -21,7 +21,7 @@ import { RunFeed } from "../service/run_feed.js";
 
 const WIDE = 1080;
 
-export function RunScreen({ route, me }) {
+export function RunScreen({ route, feed: runs, me, signIns }) {
   const [, redraw] = useState(0);
   const [feed, setFeed] = useState(null);
   useEffect(() => {
@@ -35,14 +35,17 @@ export function RunScreen({ route, me }) {
       opened.close();
     };
   }, [route.id]);
+  useEffect(() => { if (signIns) feed?.wake(); }, [signIns]);
   if (!feed?.view) {
-    return html`<div class="page">${feed?.problem ? html`<${ProblemNote} problem=${feed.problem} />`
+    return html`<div class="page"><h1 class="visually-hidden">Run</h1>${feed?.problem ? html`<${ProblemNote} problem=${feed.problem} />`
       : html`<p class="empty" role="status">Loading the run …</p>`}</div>`;
   }
-  return html`<${Run} feed=${feed} route=${route} me=${me} />`;
+  const gone = runs.removed.has(route.id) || feed.problem?.status === 404;
+  return html`<${Run} feed=${feed} route=${route} me=${gone ? null : me} gone=${gone} />`;
 }
 
-function Run({ feed, route, me }) {
+/** `me` is who may act; nobody where the run is `gone`. */
+function Run({ feed, route, me, gone }) {
   const { run } = feed;
   const wide = useWide(WIDE);
   const [tab, setTab] = useState(route.query.get("tab") ?? "timeline");
@@ -52,6 +55,8 @@ function Run({ feed, route, me }) {
   const acts = acting && { cancel: () => feed.act("cancel"), resume: (limits) => feed.act("resume", limits) };
   const waits = run.status === "waiting" && run.planId && run.plan;
   return html`<div class="run">
+    <div class="run-told" role="status">${gone ? html`<p class="note warn">This run was removed. What you see is what was read before. <a href="#/">All runs</a></p>`
+      : feed.state === "lost" && html`<p class="note warn">The connection is lost; it is taken up again. What you see may be old.</p>`}</div>
     <${RunHead} run=${run} proof=${proofOf(run)} open=${uncheckedOf(run)} acts=${acts} />
     ${waits && html`<${PlanCard} plan=${run.plan} answer=${acting && ((answer) => feed.answerPlan(answer))} />`}
     <${NodePicture} run=${run} nodes=${nodesOf(run)} />

@@ -35,7 +35,7 @@ export async function request(method, path, { body, headers = {}, signal } = {})
   }
   if (answer.ok) return answer;
   const problem = new Problem(answer.status, await problemOf(answer));
-  if (answer.status === 401 && path !== "/session") onSignedOut();
+  if (answer.status === 401 && !(method === "POST" && path === "/session")) onSignedOut(); // a key that is refused there is no end
   throw problem;
 }
 

@@ -6,6 +6,8 @@ import { request } from "./calls.js";
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 const BATCH_MS = 60;
+/** Three times the pause between the server's signs of life. */
+const SILENT_MS = 45_000;
 
 /** Reads `path` until its end or `close()`. `onEvents` gets lists of {id, type, data}; `onState`
  *  gets "live", "lost" or "ended". `lastId` is the event read last. */
@@ -54,13 +56,27 @@ export class EventStream {
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await this.heard(reader);
       if (done) return this.lastType === "run.finished";
       this.waitMs = FIRST_WAIT_MS;
       const frames = (rest + value).split("\n\n");
       rest = frames.pop();
       for (const frame of frames) this.take(frame);
       if (this.batch.length) this.flushSoon();
+    }
+  }
+
+  /** The next piece. Raises where none comes: a connection may end without a word. */
+  async heard(reader) {
+    let timer;
+    const silence = new Promise((_, refuse) => { timer = setTimeout(() => refuse(new Error("silent")), SILENT_MS); });
+    try {
+      return await Promise.race([reader.read(), silence]);
+    } catch (error) {
+      reader.cancel().catch(() => {});
+      throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -76,6 +76,13 @@ export class RunFeed {
     if (!this.closed) this.tell();
   }
 
+  /** Go on in a new session. */
+  wake() {
+    if (!this.view) return this.start();
+    this.look();
+    this.follow();
+  }
+
   /** Rest while nobody looks. Then go on where it was, or after a long rest with the newest. */
   pause(hidden) {
     if (this.state === "ended" || !this.view) return;

@@ -41,7 +41,7 @@ export class RunsFeed {
     } catch (problem) {
       this.problem = problem;
       this.tell("lost");
-      this.timer = setTimeout(() => this.start(), AGAIN_MS);
+      if (problem.status !== 401) this.timer = setTimeout(() => this.start(), AGAIN_MS);
     }
   }
 

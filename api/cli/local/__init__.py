@@ -1,0 +1,1 @@
+"""Runs of this machine, as the command asks for them."""
