@@ -81,7 +81,8 @@ def options_of(error: Any) -> set[str]:
 async def refusal(call: Awaitable[Any]) -> tuple[str, set[str]]:
     with pytest.raises((ServerError, RequestError)) as raised:
         await call
-    return raised.value.code, options_of(raised.value)
+    error: Any = raised.value
+    return error.code, options_of(error)
 
 
 @pytest.mark.asyncio(loop_scope="module")
