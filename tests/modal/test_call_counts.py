@@ -13,7 +13,7 @@ from tests.modal_plane.availability import need_containers
 from tests.standins.postgres_server import records_on_loopback
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox, pytest.mark.timeout(300)]
-LOOKS_A_S: Final = 3.0
+LOOKS_A_S: Final = 2.0
 """Reads that go by time: of who drives the run, of the role at work, and of who follows the run."""
 
 
@@ -28,7 +28,7 @@ class Ceiling:
 
 
 CEILINGS: Final[Mapping[str, Ceiling]] = {
-    "dicts": Ceiling(commits=30, reads=60, sandboxes=5, execs=34),
+    "dicts": Ceiling(commits=30, reads=40, sandboxes=5, execs=34),
     "database": Ceiling(commits=20, reads=30, sandboxes=5, execs=34),
 }
 
