@@ -73,6 +73,7 @@ from .machine.tracing import span as span
 from .pictures import MOST_PICTURE_BYTES as MOST_PICTURE_BYTES
 from .pictures import MOST_PICTURES as MOST_PICTURES
 from .pictures import PicturePlace as PicturePlace
+from .pictures import PictureText as PictureText
 from .pictures import RequestPicture as RequestPicture
 from .preparation import Preparation as Preparation
 from .proxy_settings import UNTRUSTED_HINT as UNTRUSTED_HINT

@@ -1,6 +1,6 @@
 """Pictures of a request: where people put them, and what of them roles are shown."""
 
-from typing import Final
+from typing import Final, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -11,11 +11,19 @@ MOST_PICTURES: Final = 5
 MOST_PICTURE_BYTES: Final = 3 << 20
 
 
+PictureText = Literal["comment", "line", "review"]
+"""What has a picture: an issue or a comment below one, a comment at a line, or a whole review."""
+
+
 class PicturePlace(TypedDict):
-    """Where a picture is: its address, and the number of the comment, 0 for the issue itself."""
+    """Where a picture is: its address, and the number of the comment, 0 for the issue itself.
+
+    Without `of` it is a comment.
+    """
 
     comment: int
     address: str
+    of: NotRequired[PictureText]
 
 
 class RequestPicture(Value):

@@ -90,7 +90,7 @@ class Repositories(Protocol):
     async def keep_pictures(
         self, run_id: str, base: Base, issue: int, places: Sequence[PicturePlace]
     ) -> tuple[RequestPicture, ...]:
-        """Fetch pictures of an issue into the run's folder, or find them there from before.
+        """Fetch pictures of an issue or a pull request, or find them in the run's folder.
 
         What does not come, or is too large or too much, is told and keeps nothing up.
         """

@@ -1,4 +1,4 @@
-"""Pictures of an issue, fetched where the token is and kept in the run's folder as they came."""
+"""Pictures of what was written on the forge, fetched where the token is and kept as they came."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 from forge.base.picture_size import measure
 from forge.core.conversations import Attachment, Conversations
-from graph import MOST_PICTURE_BYTES, MOST_PICTURES, PicturePlace, RequestPicture
+from graph import MOST_PICTURE_BYTES, MOST_PICTURES, PicturePlace, PictureText, RequestPicture
 from graph.errors import ForgeError, RepositoryError
 from graph.files import write_whole
 
@@ -34,23 +34,25 @@ async def keep_request_pictures(
     kept = await asyncio.to_thread(_find_kept, folder, wanted)
     found = dict.fromkeys((number for number, _ in wanted), Attachment(problem=_LATE))
 
-    async def fetch(comment: int) -> None:
+    async def fetch(comment: int, of: PictureText) -> None:
         of_text = [
             (number, place["address"])
             for number, place in wanted
-            if place["comment"] == comment and number not in kept
+            if _text_of(place) == (comment, of) and number not in kept
         ]
         addresses = [address for _, address in of_text]
         if not addresses:
             return
         try:
-            got = await forge.attachments(full_name, issue, comment, addresses, MOST_PICTURE_BYTES)
+            got = await forge.attachments(
+                full_name, issue, comment, addresses, MOST_PICTURE_BYTES, of
+            )
         except (ForgeError, RepositoryError) as error:
             got = [Attachment(problem=f"GitHub does not show it ({error.code})")] * len(addresses)
         found.update(zip((number for number, _ in of_text), got, strict=True))
 
-    comments = dict.fromkeys(place["comment"] for _, place in wanted)
-    tasks = [asyncio.ensure_future(fetch(comment)) for comment in comments]
+    texts = dict.fromkeys(_text_of(place) for _, place in wanted)
+    tasks = [asyncio.ensure_future(fetch(*text)) for text in texts]
     try:
         await asyncio.wait(tasks, timeout=timeout_s)
         for task in tasks:
@@ -70,6 +72,10 @@ async def keep_request_pictures(
         for each in places[MOST_PICTURES:]
     )
     return (*(kept[number] for number, _ in wanted), *more)
+
+
+def _text_of(place: PicturePlace) -> tuple[int, PictureText]:
+    return place["comment"], place.get("of", "comment")
 
 
 def _find_kept(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from graph import Emit, unheard
+from graph import Emit, PictureText, unheard
 
 Place = Literal["issue", "comment", "review_comment"]
 """What a reaction is put on: an issue or pull request itself, or a comment of either kind."""
@@ -95,9 +95,18 @@ class Conversations(Protocol):
         ...
 
     async def attachments(
-        self, full_name: str, number: int, comment: int, addresses: Sequence[str], most_bytes: int
+        self,
+        full_name: str,
+        number: int,
+        comment: int,
+        addresses: Sequence[str],
+        most_bytes: int,
+        of: PictureText = "comment",
     ) -> list[Attachment]:
-        """What is attached to a comment of an issue, 0 for the issue itself, at these addresses."""
+        """What is attached to a comment of issue or pull request `number`, at these addresses.
+
+        0 is the issue itself; `of` says whether it is a comment at a line, or a review.
+        """
         ...
 
     async def submitted_reviews(

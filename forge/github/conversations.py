@@ -19,7 +19,7 @@ from forge.core.conversations import (
 from forge.github.answers import read_login
 from forge.github.attachments import fetch_attachment, find_signed
 from forge.github.connection import Connection, send
-from graph import Emit, unheard
+from graph import Emit, PictureText, unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
 
 if TYPE_CHECKING:
@@ -74,12 +74,22 @@ class GitHubConversations(Connection, Conversations):
         return await self._read("the comments", get, unheard, repo=full_name)
 
     async def attachments(
-        self, full_name: str, number: int, comment: int, addresses: Sequence[str], most_bytes: int
+        self,
+        full_name: str,
+        number: int,
+        comment: int,
+        addresses: Sequence[str],
+        most_bytes: int,
+        of: PictureText = "comment",
     ) -> list[Attachment]:
-        text = f"comments/{comment}" if comment else f"{number}"
+        texts: dict[PictureText, str] = {
+            "comment": f"issues/comments/{comment}" if comment else f"issues/{number}",
+            "line": f"pulls/comments/{comment}",
+            "review": f"pulls/{number}/reviews/{comment}",
+        }
 
         def get(github: "Api") -> str:
-            path = f"/repos/{full_name}/issues/{text}"
+            path = f"/repos/{full_name}/{texts[of]}"
             asked = {"Accept": _FULL}
             shown = github.requester.requestJsonAndCheck("GET", path, headers=asked)[1]
             return str(shown.get("body_html") or "")

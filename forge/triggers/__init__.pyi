@@ -1,6 +1,8 @@
 from .act import Act as Act
 from .act import comment_key as comment_key
 from .act import review_key as review_key
+from .attached_pictures import find_pictures as find_pictures
+from .attached_pictures import pictures_of_review as pictures_of_review
 from .checks_prompt import write_checks_prompt as write_checks_prompt
 from .commands import Command as Command
 from .conflicts_prompt import write_conflicts_prompt as write_conflicts_prompt

@@ -11,10 +11,11 @@ async def keep_pictures(
     repositories: Repositories, run_id: str, request: RunRequest, base: Base
 ) -> dict[str, Any]:
     """The pictures of the request, and the base with a note on each that is left out."""
-    places, issue = request.get("pictures"), request.get("closes")
-    if not places or not issue:
+    places = request.get("pictures")
+    number = base.pull.number if base.pull else request.get("closes")
+    if not places or not number:
         return {"base": base}
-    pictures = await repositories.keep_pictures(run_id, base, issue, places)
+    pictures = await repositories.keep_pictures(run_id, base, number, places)
     notes = [
         f"A picture of the request is not shown to the roles: {each.left_out}."
         for each in pictures

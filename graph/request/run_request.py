@@ -95,7 +95,7 @@ class RunRequest(TypedDict, total=False):
         list[PicturePlace],
         described(
             "Pictures",
-            "Attachments of the issue and its comments that roles are shown, the first five.",
+            "Attachments of what was written on the forge that roles are shown, the first five.",
         ),
     ]
     answers: Annotated[

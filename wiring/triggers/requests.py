@@ -8,12 +8,14 @@ from forge.core import Forge
 from forge.triggers import (
     Act,
     comments_of,
+    find_pictures,
     numbers_of,
+    pictures_of_review,
     read_review,
     write_prompt,
     write_pull_prompt,
 )
-from graph import ReviewReceived, RunRequest
+from graph import PicturePlace, ReviewReceived, RunRequest
 
 _MOST_COMMENTS: Final = 100
 
@@ -26,6 +28,7 @@ class Message:
     received: ReviewReceived | None = None
     answers: list[int] = field(default_factory=list)
     """Numbers of the comments that the text counts."""
+    pictures: list[PicturePlace] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,13 @@ async def write_request(
     """
     address = f"{web}/{act.repo}"
     if act.is_pull:
-        message = await write_message(act, forge, words, counted=True)
+        message = await write_message(act, forge, words, web=web, counted=True)
         pull = f"{address}/pull/{act.number}"
         request = RunRequest(repo_url=address, prompt=message.text, pull_request_url=pull)
         if message.answers:
             request["answers"] = message.answers
+        if message.pictures:
+            request["pictures"] = message.pictures
         return AskedRun(request, message.received) if message.text else None
     found = await forge.comments(act.repo, act.number, _MOST_COMMENTS) if act.has_comments else []
     theirs = [each for each in found if each.author != login]
@@ -67,16 +72,18 @@ async def write_request(
 
 
 async def write_message(
-    act: Act, forge: Forge, words: frozenset[str], *, counted: bool = False
+    act: Act, forge: Forge, words: frozenset[str], *, web: str = "", counted: bool = False
 ) -> Message:
     """What a comment or a whole review asks for; `counted`: its line comments have numbers.
 
     Raises ForgeError, RepositoryError.
     """
     if not act.review:
-        return Message(write_pull_prompt(act, (), words))
+        text = write_pull_prompt(act, (), words)
+        return Message(text, pictures=find_pictures(text, act.place_number, web))
     said = await forge.review_words(act.repo, act.number, act.review)
     asked = read_review(act, said, words)
     received = ReviewReceived(key=act.key, by=act.by, comments=comments_of(asked))
     text = write_pull_prompt(act, asked, words, counted=counted)
-    return Message(text, received, numbers_of(asked) if counted else [])
+    numbers = numbers_of(asked) if counted else []
+    return Message(text, received, numbers, pictures_of_review(asked, act.review, web))

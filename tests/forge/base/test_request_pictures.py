@@ -56,6 +56,18 @@ async def test_one_of_a_comment_is_asked_of_that_comment(side: TrustedSide, tmp_
     assert of_comment.file == "0002.png"
 
 
+async def test_those_of_a_review_and_its_lines_are_asked_of_them(
+    side: TrustedSide, tmp_path: Path
+) -> None:
+    addresses = [place["address"] for place in attach(side, *[HostedAttachment(PNG)] * 2)]
+    rows = [{"id": 900 + at, "body": f"![a]({each})"} for at, each in enumerate(addresses)]
+    side.hosted.reviews[900] = [*rows]
+    of_review = PicturePlace(comment=900, address=addresses[0], of="review")
+    of_line = PicturePlace(comment=901, address=addresses[1], of="line")
+    kept = await keep(side, tmp_path, [of_review, of_line])
+    assert [(each.file, each.left_out) for each in kept] == [("0001.png", ""), ("0002.png", "")]
+
+
 @pytest.mark.parametrize(
     ("attachment", "why"),
     [

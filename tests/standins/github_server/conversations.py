@@ -92,7 +92,7 @@ class ConversationApi:
 
     async def _review(self, request: Request, repository: HostedRepository) -> Response:
         found = repository.reviews.get(request.path_params["id"])
-        return JSONResponse(found[0]) if found else problem(404, "Not Found")
+        return JSONResponse(self._full(request, repository, found[0])) if found else _gone()
 
     async def _lines(self, request: Request, repository: HostedRepository) -> Response:
         lines = repository.reviews.get(request.path_params["id"], [])[1:]
@@ -162,7 +162,13 @@ class ConversationApi:
 
     async def _line(self, request: Request, repository: HostedRepository) -> Response:
         found = repository.find_line(request.path_params["id"])
-        return JSONResponse(found) if found else problem(404, "Not Found")
+        return JSONResponse(self._full(request, repository, found)) if found else _gone()
+
+    def _full(self, request: Request, repository: HostedRepository, row: Json) -> Json:
+        """A row, with its text as it is shown where that is asked for."""
+        if request.headers.get("accept") != FULL:
+            return row
+        return {**row, "body_html": self._forge.shapes.attachments(repository, row["body"])}
 
     async def _reply(self, request: Request, repository: HostedRepository) -> Response:
         """As on GitHub, the comment that begins a thread alone is replied to."""
@@ -193,3 +199,7 @@ class ConversationApi:
             "updated_at": comment.updated_at,
             "url": f"{comments}/{comment.id}",
         }
+
+
+def _gone() -> Response:
+    return problem(404, "Not Found")

@@ -9,6 +9,7 @@ import pytest
 from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.standins.services.run_service import log_of
+from tests.support.pictures import address_of
 from tests.wiring.triggers.conftest import OURS, World, open_world
 
 pytestmark = pytest.mark.slow
@@ -74,7 +75,8 @@ async def work_off(world: World) -> None:
 async def test_a_comment_is_one_follow_up(world: World) -> None:
     open_pull(world)
     world.hosted.issues[NUMBER] = ("Greet", "")
-    said = world.hosted.say(NUMBER, "ben", "/coding-agent rename it to greet_all")
+    shot = address_of(world.forge.address, 1)
+    said = world.hosted.say(NUMBER, "ben", f"/coding-agent rename it to greet_all ![shot]({shot})")
     payload = {
         **world.payload("created", "ben"),
         "comment": {"id": said.id, "body": said.body, "created_at": said.created_at},
@@ -83,7 +85,8 @@ async def test_a_comment_is_one_follow_up(world: World) -> None:
     await world.deliver("issue_comment", payload)
     await work_off(world)
     (run,) = await world.runs()
-    assert run.request["prompt"] == "rename it to greet_all"
+    assert run.request["prompt"].startswith("rename it to greet_all")
+    assert run.request["pictures"] == [{"comment": said.id, "address": shot}]
     address = f"{world.forge.address}/octo/sample/pull/{NUMBER}"
     assert run.request["pull_request_url"] == address
     assert run.owner == "github:ben"
@@ -116,6 +119,25 @@ async def test_five_events_of_one_review_are_one_follow_up(world: World) -> None
         {"path": "a.py", "line": 1, "text": "rename this"},
     ]
     assert len(received["comments"]) == 5
+
+
+async def test_pictures_of_a_review_are_those_of_its_author(world: World) -> None:
+    open_pull(world)
+    web = world.forge.address
+    own, line, hidden = (address_of(web, number) for number in range(1, 4))
+    await review(
+        world,
+        "ben",
+        f"/coding-agent as in ![a]({line})",
+        f"<!-- ![b]({hidden}) -->",
+        body=f"![c]({own})",
+    )
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.request["pictures"] == [
+        {"comment": REVIEW, "address": own, "of": "review"},
+        {"comment": 50, "address": line, "of": "line"},
+    ]
 
 
 async def test_a_line_behind_a_hundred_others_counts(world: World) -> None:
