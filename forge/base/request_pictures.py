@@ -1,9 +1,9 @@
 """Pictures of what was written on the forge, fetched where the token is and kept as they came."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from forge.base.picture_size import measure
 from forge.core.conversations import Attachment, Conversations
@@ -52,16 +52,7 @@ async def keep_request_pictures(
         found.update(zip((number for number, _ in of_text), got, strict=True))
 
     texts = dict.fromkeys(_text_of(place) for _, place in wanted)
-    tasks = [asyncio.ensure_future(fetch(*text)) for text in texts]
-    try:
-        await asyncio.wait(tasks, timeout=timeout_s)
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await _work_within(timeout_s, [fetch(*text) for text in texts])
     for number, place in wanted:
         if number not in kept:
             kept[number] = await asyncio.to_thread(
@@ -72,6 +63,21 @@ async def keep_request_pictures(
         for each in places[MOST_PICTURES:]
     )
     return (*(kept[number] for number, _ in wanted), *more)
+
+
+async def _work_within(seconds: float, work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Do it all at once, and leave what takes longer."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _text_of(place: PicturePlace) -> tuple[int, PictureText]:
