@@ -168,16 +168,18 @@ PAST_FACES = {
 """Files that name another room's modules, and why."""
 
 
+def list_files(*patterns: str) -> list[str]:
+    """All files of the project, or those of some kinds."""
+    line = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns]
+    listed = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return listed.removesuffix("\0").split("\0")
+
+
 def product_files() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
     names = [
-        name for name in listed if not name.startswith(("tests/", "benchmarks/", "demo/sample/"))
+        name
+        for name in list_files("*.py")
+        if not name.startswith(("tests/", "benchmarks/", "demo/sample/"))
     ]
     return [ROOT / name for name in names if (ROOT / name).exists()]
 
@@ -243,6 +245,11 @@ def is_package(module: str) -> bool:
 
 def is_module(module: str) -> bool:
     return (ROOT / module.replace(".", "/")).with_suffix(".py").exists()
+
+
+def test_names_of_files_are_plain() -> None:
+    """Output that went to the wrong place is no file of the project."""
+    assert [name for name in list_files() if not re.fullmatch(r"[\w./-]+", name, re.ASCII)] == []
 
 
 def test_a_room_imports_only_what_it_may_know() -> None:
