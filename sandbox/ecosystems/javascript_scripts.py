@@ -20,13 +20,15 @@ _RUN_ALL = re.compile(
     r"(?P<names>(?: ['\"]?\w[\w:-]*\*?['\"]?)+)"
 )
 _RUN_ALIKE = re.compile(
-    r"pnpm (?:-\S+ )*(?:run )?(?:-\S+ )*['\"]?/\^(?P<begin>[\w:-]+)(?:\.[*+])?/['\"]?"
+    r"pnpm (?:-\S+ )*+(?:run (?:-\S+ )*+)?['\"]?/\^(?P<begin>[\w:-]+)(?:\.[*+])?/['\"]?"
 )
 """pnpm runs all scripts whose names are like a pattern."""
 _SET_VARIABLES = re.compile(r"(?:\w+=\S+ )*")
 _KNOWN_PROGRAM = re.compile(r"(?:node|npm|npx|pnpm|yarn|bun|bunx|deno|sh|bash|make)\b")
 _STARTS = {"npm": NPX, "pnpm": NPX, "yarn": "yarn run", "bun": "bun run"}
 _PLAIN_PART = re.compile(r"[^|;&$`<>(){}\n]+")
+_MOST_PARTS = 40
+"""A script of more is run as it is."""
 
 
 def split_script(
@@ -37,9 +39,11 @@ def split_script(
     A linter that fails would keep the tests from being run, and they fail for other reasons.
     """
     calls = [part.strip() for part in script.split("&&")] if isinstance(script, str) else []
+    if len(calls) > _MOST_PARTS:
+        return [], []
     parts = [part for call in calls for part in _each_script(call, manager, scripts)]
     lints = [part for part in parts if _LINT_PART.match(part)]
-    tests = [part for part in parts if part not in lints]
+    tests = [part for part in parts if not _LINT_PART.match(part)]
     if not lints or not tests or not all(map(_PLAIN_PART.fullmatch, parts)):
         return [], []
     return [_started(part, manager) for part in tests], [_started(part, manager) for part in lints]
@@ -62,10 +66,12 @@ def _each_script(call: str, manager: str, scripts: Mapping[str, object]) -> list
         named = [name for name in scripts if name.startswith(match["begin"])]
     elif match := _RUN_ALL.fullmatch(call):
         told = [name.strip("'\"") for name in match["names"].split()]
-        named = [name for each in told for name in _like(each, scripts)]
+        named = [name for each in told[: _MOST_PARTS + 1] for name in _like(each, scripts)]
     else:
+        named = []
+    if not 0 < len(named) <= _MOST_PARTS:
         return [call]
-    return [f"{manager} run {name}" for name in named] or [call]
+    return [f"{manager} run {name}" for name in named]
 
 
 def _like(told: str, scripts: Mapping[str, object]) -> list[str]:

@@ -99,9 +99,7 @@ def settled(text: str, required: Collection[str] = ()) -> list[str]:
         if not found or not re.fullmatch(r"[\w!{},.-]+", condition):
             always += [line] if line else []
         elif not _OTHER_VERSIONS.search(condition):
-            name = re.match(r"[\w.-]*?(?=\d*$|[^\w.-])", word.strip())
-            key = name[0].lower() if name else word
-            conditional.setdefault(key, []).append(word.strip())
+            conditional.setdefault(_name(word.strip()), []).append(word.strip())
     known = {*required, *(match[0].lower() for line in always if (match := _NAME.match(line)))}
     settled = {name: max(each, key=_version) for name, each in conditional.items()}
     return [
@@ -112,6 +110,13 @@ def settled(text: str, required: Collection[str] = ()) -> list[str]:
             if len(conditional[name]) > 1 or name not in known
         ),
     ]
+
+
+def _name(requirement: str) -> str:
+    """What a requirement is of; without the number that ends one such as `requirements/py311`."""
+    match = _NAME.match(requirement)
+    name = match[0].lower() if match else ""
+    return name.rstrip("0123456789") if len(name) == len(requirement) else name
 
 
 def _version(requirement: str) -> tuple[int, ...]:

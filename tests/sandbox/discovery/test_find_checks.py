@@ -246,6 +246,21 @@ def test_scripts_that_are_named_by_a_pattern_are_run_apart(test: str, lock: str)
     )
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        "pnpm " + "-a " * 100_000,
+        "run-s lint" + " t*" * 3000,
+        "run-s lint" + " t" * 41,
+        "pnpm lint" + " && run-s t*" * 41,
+    ],
+)
+def test_a_script_that_tells_of_too_much_is_run_as_it_is(test: str) -> None:
+    scripts = {"test": test, "lint": "xo"} | {f"t{number}": "ava" for number in range(5000)}
+    files = {"package.json": json.dumps({"scripts": scripts}), "pnpm-lock.yaml": ""}
+    assert commands(RepositoryFiles(files)) == ("CI=true pnpm test", "pnpm run lint")
+
+
 def test_pytest_is_preferred_where_a_file_imports_it() -> None:
     tests = ("tests/test_a.py", "tests/test_b.py")
     assert commands(RepositoryFiles(marked={"unittest": tests, "pytest": tests[1:]})) == (PYTEST,)

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.discovery.find_setup import plan_setup
 from sandbox.ecosystems.install_script import Attempt
+from sandbox.ecosystems.tox_ini import settled
 from sandbox.setup.invalidation import needs_own
 from tests.support.needed_programs import needs
 from tests.support.sandbox.listed_files import listed
@@ -164,6 +165,11 @@ def test_tables_that_speak_of_tests_are_read(
     pyproject: str, other: dict[str, str], words: str
 ) -> None:
     assert f"{PIP} {words}" in commands({"pyproject.toml": pyproject, **other})
+
+
+def test_a_requirement_of_any_length_is_read_once() -> None:
+    long = "1" * 500_000
+    assert settled(f"py311: {long}a\npy312: {long}") == [f"{long}a", long]
 
 
 def test_what_a_setting_of_tox_takes_from_another_is_read() -> None:
