@@ -72,23 +72,38 @@ class TreeSize:
         return time.monotonic() >= self._walk_at or self.size > self._allowed
 
     def has_outgrown(self, pids: Callable[[], Iterable[int]]) -> bool:
+        """Whether it `is_outgrown`, which is told here. Blocks. Raises OSError: it is gone."""
+        outgrown = self.is_outgrown(pids)
+        if outgrown:
+            self.allow_what_is()
+        return outgrown
+
+    def is_outgrown(self, pids: Callable[[], Iterable[int]]) -> bool:
         """Walk; whether the tree is over its limit and grew, or cannot be counted. Blocks.
 
-        Deleted files that these processes hold open count. A tree that was over its limit before
-        may be cleaned up: what it then may have is what it had, and less as it shrinks. Raises
-        OSError: it is gone.
+        Deleted files that these processes hold open count. Until `allow_what_is` each walk says so.
+        Raises OSError: it is gone.
         """
         with self._walking:
             started = time.monotonic()
             free = self._free_now()
             size = sum(map(tree_bytes, self._folders)) + deleted_bytes(pids())
             outgrown = size > self._allowed or size >= UNCOUNTABLE
-            had = max(self._limit, size + SLACK_BYTES)
-            self._allowed = had if outgrown else min(self._allowed, had)
             self._at_walk, self._free = size, free
+            if not outgrown:
+                self._allowed = min(self._allowed, self._had)
             took = time.monotonic() - started
             self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
             return outgrown
+
+    def allow_what_is(self) -> None:
+        """A tree that is told to be over its limit may be cleaned up: what it then may have is what
+        it had, and less as it shrinks."""
+        self._allowed = self._had
+
+    @property
+    def _had(self) -> int:
+        return max(self._limit, self._at_walk + SLACK_BYTES)
 
     def _free_now(self) -> tuple[int, int]:
         return self._free_on_disk(self._folders[0])

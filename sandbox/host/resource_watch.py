@@ -31,6 +31,8 @@ OWN_PROCESSES = 2
 class Watched(Protocol):
     """A command that runs. Every process of it that this machine sees descends from `pid`."""
 
+    limit: LimitHit | None
+
     @property
     def pid(self) -> int: ...
 
@@ -74,16 +76,18 @@ async def watch_tree(execution: Watched, size: TreeSize) -> None:
     """Stop a command whose tree outgrows its limit; until cancelled."""
     while True:
         await asyncio.sleep(INTERVAL_S)
-        if await has_outgrown(execution, size):
+        if await is_outgrown(execution, size):
             execution.stop("disk")
+            if execution.limit == "disk":  # else it ended meanwhile: who measures then tells it
+                size.allow_what_is()
 
 
-async def has_outgrown(execution: Watched, size: TreeSize, *, anyway: bool = False) -> bool:
+async def is_outgrown(execution: Watched, size: TreeSize, *, anyway: bool = False) -> bool:
     """Whether a command's tree did, where it is due for a look. Raises SandboxLost: it is gone."""
     try:
         if not anyway and not await on_worker(lambda: size.is_due):
             return False
-        return await asyncio.to_thread(size.has_outgrown, partial(family, execution.pid))
+        return await asyncio.to_thread(size.is_outgrown, partial(family, execution.pid))
     except OSError as error:
         raise SandboxLost(f"the tree of a command is gone: {error}") from error
 

@@ -22,7 +22,7 @@ from sandbox.core.shell_command import NOTHING
 from sandbox.host.resource_usage import TreeSize
 from sandbox.host.resource_watch import (
     Watched,
-    has_outgrown,
+    is_outgrown,
     watch_time,
     watch_tree,
     watched,
@@ -172,8 +172,9 @@ class LocalSandbox(ExecutingSandbox, Generic[S_co]):
         limit = running.limit
         if limit not in (None, "disk"):
             return
-        if await has_outgrown(running, self._size, anyway=limit == "disk"):
+        if await is_outgrown(running, self._size, anyway=limit == "disk"):
             running.limit = "disk"
+            self._size.allow_what_is()
 
     async def _call(self, command: Command) -> ExecResult:
         if self._closed:

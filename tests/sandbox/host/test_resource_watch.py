@@ -1,5 +1,9 @@
-"""A command's time: work and sleep count, waiting for a processor that others have does not."""
+"""A command's time: work and sleep count, waiting for a processor that others have does not.
 
+Its tree: what outgrew the limit is told, however late it is seen.
+"""
+
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.core.protocol import Limits
-from sandbox.host.resource_usage import family, processor_ns
-from sandbox.host.resource_watch import LONGEST, waited_s
+from sandbox.core.protocol import LimitHit, Limits
+from sandbox.host.resource_usage import TreeSize, family, processor_ns
+from sandbox.host.resource_watch import LONGEST, is_outgrown, waited_s, watch_tree
 from tests.support.sandbox.local_tree import make_backend, open_tree
 
 PYTHON = "/usr/bin/python3"
@@ -87,3 +91,28 @@ async def test_a_command_that_others_starve_has_longer(data_dir: Path, busy: Non
     result = await sandbox.run(work, timeout_s=1.5)  # at a tenth of a processor it takes 3 s
     assert result.exit_code == 0 or result.duration_ms >= LONGEST * 1500
     assert (await sandbox.run("sleep 60", timeout_s=1)).limit == "time"
+
+
+class Gone:
+    """A command that has ended when it is stopped, so that it takes no limit."""
+
+    limit: LimitHit | None = None
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.asked = asyncio.Event()
+
+    def stop(self, limit: LimitHit | None = None, loss: str = "") -> None:
+        self.asked.set()
+
+
+async def test_a_tree_that_a_watcher_saw_too_late_is_told_at_the_end(tmp_path: Path) -> None:
+    size, gone = TreeSize([str(tmp_path)], 1 << 20, size=1), Gone()
+    (tmp_path / "large").write_bytes(bytes(4 << 20))
+    watching = asyncio.create_task(watch_tree(gone, size))
+    await gone.asked.wait()
+    watching.cancel()
+    await asyncio.wait([watching])
+    assert await is_outgrown(gone, size, anyway=True)
+    size.allow_what_is()
+    assert not await is_outgrown(gone, size, anyway=True)
