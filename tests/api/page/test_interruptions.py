@@ -52,11 +52,12 @@ async def test_a_session_that_ends_leaves_what_was_typed(world: PageWorld) -> No
         message = page.get_by_label("Message to the working role")
         await message.fill("Half a thought")
         await page.context.clear_cookies()
-        await page.get_by_role("button", name="Send").click()
+        await page.get_by_role("button", name="Send").dispatch_event("click")
         await page.get_by_role("dialog", name="Sign in again").wait_for()
         assert await tab.violations() == []
-        await page.keyboard.press("Escape")
-        assert await page.get_by_role("dialog").count() == 1
+        for _ in range(3):  # the second in a row asks the page no more
+            await page.keyboard.press("Escape")
+        await page.get_by_role("dialog").wait_for()
         await sign_in(tab)
         await page.get_by_role("dialog").wait_for(state="detached")
         assert await message.input_value() == "Half a thought"

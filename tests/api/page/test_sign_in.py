@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Route
 
 from api.http.guards.auth import Auth
 from tests.standins.servers.http_service import KEYS
@@ -44,6 +45,26 @@ async def test_a_key_signs_in_and_is_not_kept(world: PageWorld) -> None:
         await page.get_by_label("Your key").wait_for()
         await tab.go(f"runs/{run_id}")
         await page.get_by_label("Your key").wait_for()
+
+
+async def test_a_browser_that_keeps_no_session_is_told_so(world: PageWorld) -> None:
+    async with world.tab() as tab:
+        page = tab.page
+        await page.route("**/session", keep_nothing)
+        await page.get_by_label("Your key").fill(KEYS[0][1])
+        await page.keyboard.press("Enter")
+        await page.get_by_role("alert").get_by_text("did not keep the session").wait_for()
+        await page.unroute("**/session")
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="Runs").wait_for()
+
+
+async def keep_nothing(route: Route) -> None:
+    """What a browser makes of a cookie that it does not take."""
+    if route.request.method == "POST":
+        await route.fulfill(status=204)
+    else:
+        await route.continue_()
 
 
 async def test_a_colleague_reads_and_does_not_act(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ function App() {
     return () => forget.forEach((each) => each());
   }, []);
   useEffect(() => { document.getElementById("main")?.focus(); }, [route.screen, route.id]);
+  /** Whether there is a session, as far as is known. */
   const begin = async () => {
     try {
       const before = reader;
@@ -47,8 +48,10 @@ function App() {
       setMe(reader);
       feed.start();
     } catch (problem) {
-      if (problem.status !== 401) setTimeout(begin, AGAIN_MS);
+      if (problem.status === 401) return false;
+      setTimeout(begin, AGAIN_MS);
     }
+    return true;
   };
   const signOut = async () => { await request("DELETE", "/session"); location.reload(); };
   if (signedOut && !me) return html`<${SignInScreen} onSignedIn=${begin} />`;

@@ -2,7 +2,12 @@
 
 import { html, useEffect, useRef, useState } from "../../htm-preact/preact-standalone.js";
 import { ProblemNote } from "../parts/basics.js";
-import { request } from "../service/calls.js";
+import { Problem, request } from "../service/calls.js";
+
+const NOT_KEPT = {
+  detail: "The key is right, but the browser did not keep the session.",
+  hint: "Allow cookies for this address, and open it by https where it is not this machine's.",
+};
 
 /** Instead of the page. */
 export function SignInScreen({ onSignedIn }) {
@@ -13,7 +18,7 @@ export function SignInScreen({ onSignedIn }) {
 export function SignInAgain({ onSignedIn }) {
   const dialog = useRef(null);
   useEffect(() => dialog.current.showModal(), []);
-  return html`<dialog ref=${dialog} class="sign-in" aria-label="Sign in again" onCancel=${(event) => event.preventDefault()}>
+  return html`<dialog ref=${dialog} class="sign-in" aria-label="Sign in again" onClose=${() => dialog.current?.showModal()}>
     <${SignInForm} onSignedIn=${onSignedIn} told="Your session has ended. What you typed is kept." /></dialog>`;
 }
 
@@ -26,7 +31,7 @@ function SignInForm({ onSignedIn, told }) {
     setProblem(null);
     try {
       await request("POST", "/session", { headers: { Authorization: `Bearer ${event.target.elements.key.value.trim()}` } });
-      await onSignedIn();
+      if (!(await onSignedIn())) throw new Problem(401, NOT_KEPT);
     } catch (refused) {
       setProblem(refused);
       setBusy(false);
