@@ -1,12 +1,14 @@
 """Packages whose `__init__` waits: whatever is asked of them, they answer as if it had been run."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Thread
 from types import ModuleType
 
 import pytest
@@ -37,20 +39,32 @@ def __getattr__(name):
 }
 
 
+Make = Callable[[dict[str, str]], ModuleType]
+
+
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The package `sample`, deferred; `sys.ran` names whose `__init__` was run."""
-    for name, text in FILES.items():
-        path = tmp_path / "sample" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Makes the package `sample`, deferred; `sys.ran` names whose `__init__` was run."""
+
+    def write(texts: dict[str, str]) -> ModuleType:
+        for name, text in texts.items():
+            path = tmp_path / "sample" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return import_module("sample")
+
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.setattr(sys, "ran", [], raising=False)
     defer_packages(["sample"])
-    yield import_module("sample")
+    yield write
     for name in [name for name in sys.modules if name.partition(".")[0] == "sample"]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def package(make: Make) -> ModuleType:
+    return make(FILES)
 
 
 def ran() -> list[str]:
@@ -96,6 +110,80 @@ def test_files_of_a_package_are_found(package: ModuleType) -> None:
     assert files("sample.inner").joinpath("data.txt").read_text() == "data"
     assert package.__spec__
     assert package.__spec__.submodule_search_locations
+
+
+THREADS = {
+    "modules that need each other": (
+        {
+            "__init__.py": "from .left import LEFT\nfrom .right import RIGHT",
+            "left.py": "import sys\nLEFT = 1\nsys.meet()\nfrom . import RIGHT",
+            "right.py": "import sys\nRIGHT = 2\nsys.meet()\nfrom . import LEFT",
+        },
+        ("sample.left", "sample.right"),
+    ),
+    "a package and a module that needs it": (
+        {
+            "__init__.py": "from .left import *\nfrom .right import RIGHT",
+            "left.py": "import sys\nsys.meet()\nLEFT = 1",
+            "right.py": "import sys\nsys.meet()\nfrom . import LEFT\nRIGHT = LEFT + 1",
+            "all.py": "from . import LEFT",
+        },
+        ("sample.all", "sample.right"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("texts", "names"), THREADS.values(), ids=THREADS)
+def test_threads_that_import_at_once_have_it_all(
+    texts: dict[str, str], names: tuple[str, str], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, failed = Barrier(2), list[Exception]()
+
+    def meet() -> None:
+        try:
+            both.wait(0.5)
+        except BrokenBarrierError:
+            return
+
+    def load(name: str) -> None:
+        try:
+            import_module(name)
+        except Exception as error:  # noqa: BLE001 - whichever
+            failed.append(error)
+
+    monkeypatch.setattr(sys, "meet", meet, raising=False)
+    package = make(texts)
+    threads = [Thread(target=load, args=(name,), daemon=True) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert failed == []
+    assert (package.LEFT, package.RIGHT) == (1, 2)
+
+
+def test_a_name_that_a_module_is_called_too_is_what_the_package_says(make: Make) -> None:
+    package = make({"__init__.py": "from .same import same", "same.py": "same = 3"})
+    import_module("sample.same")
+    assert package.same == 3
+
+
+@pytest.mark.parametrize(
+    "then", ["VALUE += 1", "if VALUE:\n    VALUE = 2", "def VALUE(): ...\nVALUE = 2"]
+)
+def test_a_name_that_gets_another_value_has_that(then: str, make: Make) -> None:
+    package = make({"__init__.py": f"from .leaf import VALUE\n{then}", "leaf.py": "VALUE = 1"})
+    assert package.VALUE == 2
+
+
+def test_an_init_that_failed_is_run_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = make({"__init__.py": "import sys\nMADE = 1 / sys.ran[0]"})
+    monkeypatch.setattr(sys, "ran", [0])
+    with pytest.raises(ZeroDivisionError):
+        _ = package.MADE
+    monkeypatch.setattr(sys, "ran", [1])
+    assert package.MADE == 1
 
 
 _COUNTS = """
@@ -153,3 +241,30 @@ def test_what_is_imported_is_not_looked_through_for_what_could_be_freed() -> Non
         check=True,
     )
     assert ended.stdout.split()[-2:] == ["True", "0"]
+
+
+_LOG = """
+import logging, sys
+from coding_agent.__main__ import main
+sys.argv[1:] = ["--version"]
+try:
+    main()
+except SystemExit:
+    import anthropic
+    anthropic.AsyncAnthropic
+    print(logging.getLogger("anthropic").level == logging.INFO)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("level", "tells"), [("info", "True"), ("", "False")])
+def test_the_sdk_tells_of_its_requests_where_it_is_asked_to(level: str, tells: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _LOG],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "ANTHROPIC_LOG": level},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split()[-1] == tells
