@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from forge.core.repository_address import is_loopback
@@ -246,6 +247,16 @@ def test_a_databases_password_is_a_secret_of_its_own() -> None:
         "postgresql://me@host/runs?sslkey=me.key&sslpassword=hush-hush",
     ):
         assert SecretStr("hush-hush") in Settings(database_url=SecretStr(url)).secrets
+
+
+@pytest.mark.parametrize("password", ["hush#hush", "hush?hush", "hush[hush", "hush+hush", "a:hush"])
+@pytest.mark.parametrize("place", ["me:{}@host/runs", "host/runs?sslmode=require&password={}"])
+def test_a_password_is_read_from_the_address_as_its_client_reads_it(
+    place: str, password: str
+) -> None:
+    url = f"postgresql://{place.format(password)}"
+    assert conninfo_to_dict(url)["password"] == password
+    assert SecretStr(password) in Settings(database_url=SecretStr(url)).secrets
 
 
 def test_settings_are_frozen() -> None:
