@@ -108,25 +108,34 @@ class Run:
 
     def watch(self) -> Self:
         """Read on after what was read."""
-        after = self.events[-1]["seq"] if self.events else 0
-        headers = {"Last-Event-ID": str(after)}
-        path = f"/runs/{self.run_id}/events"
-        self._reading = asyncio.create_task(self._open_and_read(path, headers))
+        self._reading = asyncio.create_task(self._read_on())
         return self
 
     def read(self, answer: httpx.Response) -> Self:
         self._reading = asyncio.create_task(self._read(answer))
         return self
 
-    async def _open_and_read(self, path: str, headers: dict[str, str]) -> None:
-        request = self.http.build_request("GET", path, headers=headers)
-        await self._read(await self.http.send(request, stream=True))
-
     async def _read(self, answer: httpx.Response) -> None:
+        if await self._is_cut(answer):
+            await self._read_on()
+
+    async def _read_on(self) -> None:
+        while await self._is_cut(await self._open()):
+            pass
+
+    async def _open(self) -> httpx.Response:
+        after = self.events[-1]["seq"] if self.events else 0
+        headers = {"Last-Event-ID": str(after)}
+        request = self.http.build_request("GET", f"/runs/{self.run_id}/events", headers=headers)
+        return await self.http.send(request, stream=True)
+
+    async def _is_cut(self, answer: httpx.Response) -> bool:
+        """Read a stream; whether the server itself ended it early."""
         try:
             async for sent in EventSource(answer).aiter_sse():
                 if sent.event == "stream.end":
                     self.cut_after = json.loads(sent.data)["after"]
+                    return True
                 if not sent.id or not sent.data:  # a comment that keeps an idle stream alive
                     continue
                 event = json.loads(sent.data)
@@ -135,6 +144,7 @@ class Run:
                 self._grown.set()
         finally:
             await answer.aclose()
+        return False
 
 
 @dataclass(frozen=True)
