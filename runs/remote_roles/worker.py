@@ -63,8 +63,8 @@ class RoleWorker:
         self._told = runs
         self._look_s = look_s
         self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._looks = 0
-        """Since the slot's note was renewed."""
+        self._looks = _LOOKS_A_RENEWAL - 1
+        """Since the slot's note was renewed; the first look does so, too."""
         self._numbered = 0
         self._unread = set[int]()
 

@@ -158,6 +158,27 @@ async def test_a_write_of_a_superseded_call_is_refused(bench: Bench) -> None:
     assert isinstance(items[-1]["error"], RoleSuperseded)
 
 
+async def test_a_call_whose_slot_was_taken_while_it_waited_for_its_files_is_not_played(
+    bench: Bench,
+) -> None:
+    fence = f"runs/{bench.run_id}/fence"
+    await bench.mount.keep({fence: b"0"})
+    taken = {"fence": 2, "call": "in-2", "who": "x", "at": 1e12}
+
+    async def takes() -> None:
+        await until(lambda: role_note(bench.run_id) in bench.notes.kept)
+        await bench.notes.put(role_note(bench.run_id), taken)
+        await bench.mount.keep({fence: b"1"})
+
+    async def plays(_: Emit) -> None:
+        raise AssertionError("two calls work in one tree")
+
+    taking = asyncio.create_task(takes())
+    assert isinstance((await bench.play("in-1", plays))[-1]["error"], RoleSuperseded)
+    await taking
+    assert await bench.notes.get(role_note(bench.run_id)) == taken
+
+
 async def test_a_cancelled_run_has_its_role_stop(bench: Bench) -> None:
     bench.look_s = 0.05
 
