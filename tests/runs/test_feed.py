@@ -38,7 +38,7 @@ async def feed(store: SqliteStore) -> AsyncIterator[RunFeed]:
 
 async def first(feed: RunFeed, caller: Caller, count: int, since: float | None = None) -> list[str]:
     """The owners of the first records that a reader is given."""
-    async with asyncio.timeout(30), aclosing(feed.follow(caller, since)) as records:
+    async with asyncio.timeout(60), aclosing(feed.follow(caller, since)) as records:
         found: list[RunRecord] = []
         async for record in records:
             assert isinstance(record, RunRecord)
@@ -59,7 +59,7 @@ async def mine(store: SqliteStore) -> Run:
 
 async def test_a_change_is_told(store: SqliteStore, feed: RunFeed) -> None:
     run = await mine(store)
-    async with asyncio.timeout(30), aclosing(feed.follow(ME)) as records:
+    async with asyncio.timeout(60), aclosing(feed.follow(ME)) as records:
         assert seq_of(await anext(records)) == 0
         await append(store, run, text("a"))
         record = await anext(records)
@@ -68,7 +68,7 @@ async def test_a_change_is_told(store: SqliteStore, feed: RunFeed) -> None:
 
 async def test_of_many_changes_the_newest_is_told(store: SqliteStore, feed: RunFeed) -> None:
     run = await mine(store)
-    async with asyncio.timeout(30), aclosing(feed.follow(ME)) as records:
+    async with asyncio.timeout(60), aclosing(feed.follow(ME)) as records:
         await anext(records)
         for number in range(50):
             await append(store, run, text(str(number)))
@@ -80,7 +80,7 @@ async def test_of_many_changes_the_newest_is_told(store: SqliteStore, feed: RunF
 
 async def test_a_run_is_told_once_a_pause(store: SqliteStore, feed: RunFeed) -> None:
     run, loop = await mine(store), asyncio.get_running_loop()
-    async with asyncio.timeout(30), aclosing(feed.follow(ME)) as records:
+    async with asyncio.timeout(60), aclosing(feed.follow(ME)) as records:
         await anext(records)
         begun = loop.time()
         for number in range(3):
@@ -113,7 +113,7 @@ async def test_more_than_a_page_of_runs_that_changed_at_one_moment(
 ) -> None:
     ids = {(await add(store, run_of("me", updated_at=1000.0))).run_id for _ in range(250)}
     seen = set[str]()
-    async with asyncio.timeout(30), aclosing(feed.follow(ME, since=1000.0)) as records:
+    async with asyncio.timeout(60), aclosing(feed.follow(ME, since=1000.0)) as records:
         while seen != ids:
             seen.add((await anext(records)).run_id)
 
@@ -124,7 +124,7 @@ async def test_another_process_changes_a_run(
     other = SqliteStore(tmp_path / "runs.db")
     await other.open()
     run = await add(store, run_of("me", updated_at=1000.0))
-    async with asyncio.timeout(30), aclosing(feed.follow(ME)) as records:
+    async with asyncio.timeout(60), aclosing(feed.follow(ME)) as records:
         upcoming = asyncio.ensure_future(anext(records))
         await asyncio.sleep(0)
         await append(other, await add(other, run_of("me")), text("a"))
@@ -137,7 +137,7 @@ async def removals(
 ) -> list[str]:
     """The ids of the first runs that are told as removed."""
     found: list[str] = []
-    async with asyncio.timeout(30), aclosing(feed.follow(caller, since)) as items:
+    async with asyncio.timeout(60), aclosing(feed.follow(caller, since)) as items:
         while len(found) < count:
             item = await anext(items)
             found += [item.run_id] if isinstance(item, RemovedRow) else []
@@ -164,7 +164,7 @@ async def test_another_process_removes_a_run(
     run = await mine(store)
     other = SqliteStore(tmp_path / "runs.db")
     await other.open()
-    async with asyncio.timeout(30), aclosing(feed.follow(ME)) as items:
+    async with asyncio.timeout(60), aclosing(feed.follow(ME)) as items:
         assert (await anext(items)).run_id == run.run_id
         await other.delete(run.run_id, by="me")
         item = await anext(items)

@@ -291,7 +291,7 @@ async def test_watch_leaves_without_a_word_when_nobody_reads_on(
         process.stdout._transport.close()  # type: ignore[attr-defined]
         for event in bare(whole_run())[5:]:
             await server.append(event)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             told = await process.stderr.read()
             code = await process.wait()
     assert (code, told) == (1, b"")

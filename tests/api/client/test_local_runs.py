@@ -56,7 +56,7 @@ async def started(runs: LocalRuns, **more: object) -> str:
 
 
 async def ended(runs: LocalRuns, run_id: str) -> list[str]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return [event["type"] async for event in runs.events(run_id)]
 
 

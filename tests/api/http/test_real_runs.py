@@ -63,7 +63,7 @@ async def events(
     received = []
     headers = {"Last-Event-ID": str(after)}
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         aconnect_sse(client, "GET", f"/runs/{run_id}/events", headers=headers) as source,
     ):
         if source.response.status_code == 204:

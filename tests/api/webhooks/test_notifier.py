@@ -126,7 +126,7 @@ async def test_nobody_waits_for_an_endpoint_that_does_not_answer() -> None:
 
     endpoint = SlackEndpoint(SecretStr("http://127.0.0.1:9/hook"))
     notifier = WebhookNotifier([endpoint], find, left_s=0.01)
-    async with asyncio.timeout(30), notifier.running():
+    async with asyncio.timeout(60), notifier.running():
         for _ in range(2000):
             notifier.on_event(event_of())
 

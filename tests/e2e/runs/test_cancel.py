@@ -95,7 +95,7 @@ async def test_while_claude_speaks(world: World, node: str) -> None:
 async def in_command(world: World, run: Run) -> None:
     """Return once the long command runs."""
     left = Leftovers(world.data)
-    await until(lambda: any("sleep 97" in line for line in left.processes(run.run_id)), 20)
+    await until(lambda: any("sleep 97" in line for line in left.processes(run.run_id)))
 
 
 async def in_coder(world: World, prompt: str, repo: Hosted) -> Run:

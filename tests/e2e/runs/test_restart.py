@@ -61,7 +61,7 @@ async def in_a_command(world: World, service: Service, repo: Hosted, prompt: str
     world.cast.learn(prompt, {"planner": [plan()], "coder": [shell(MORNING), shell(SLEEP)]})
     run = await service.start(prompt, repo.url)
     left = Leftovers(world.data)
-    await until(lambda: any("sleep 97" in line for line in left.processes(run.run_id)), 20)
+    await until(lambda: any("sleep 97" in line for line in left.processes(run.run_id)))
     return run
 
 
@@ -71,7 +71,7 @@ async def ended_by(number: signal.Signals, world: World, server: ServerProcess, 
     code = await server.end(number)
     await reading
     left = Leftovers(world.data, server.process.pid)
-    await until(lambda: left.processes(run.run_id) == [], 2)
+    await until(lambda: left.processes(run.run_id) == [])
     return code
 
 
@@ -103,10 +103,10 @@ async def test_closed_while_the_pull_request_is_opened() -> None:
             run = await world.start("Greet and be cut off.", repo, small_change())
             await run.until("node.started", node="code")
             held = world.forge.hold("POST", f"/api/v3/repos/{repo.repository.full_name}/pulls")
-            await until(lambda: held.came, 20)
+            await until(lambda: held.came)
             await run.leave()
         held.released = True
-        await until(lambda: len(repo.pulls) == 1, 2)
+        await until(lambda: len(repo.pulls) == 1)
         async with world.serving() as service:
             await check_gone_on(world, await service.find(run).watch().ended(), repo)
         assert world.forge.calls("POST", f"{repo.repository.full_name}.git/git-receive-pack") == 1
@@ -121,7 +121,7 @@ async def test_closed_while_the_change_goes_over_to_a_newer_base() -> None:
             await run.until("node.started", node="code")
             first = repo.commit("one.txt", "1\n")
             held = world.forge.hold("POST", f"{repo.repository.full_name}.git/git-upload-pack")
-            await until(lambda: held.came, 20)
+            await until(lambda: held.came)
             await run.leave()
         held.released = True
         second = repo.commit("two.txt", "2\n")

@@ -159,7 +159,7 @@ async def test_background_commits_come_at_any_moment(plane: Plane) -> None:
     try:
         await function("write").remote.aio("torn.txt", "half", commit=False)
         kept = plane.volumes.named("files").files / "torn.txt"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not kept.exists():  # noqa: ASYNC110 - nobody tells of a commit
                 await asyncio.sleep(0.05)
     finally:

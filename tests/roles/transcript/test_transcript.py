@@ -219,7 +219,7 @@ async def test_a_request_does_not_wait_for_the_disk_and_its_reply_does(
     synced, may_sync = list[int](), threading.Event()
 
     def sync_when_it_may(handle: int) -> None:
-        assert may_sync.wait(20)
+        assert may_sync.wait(60)
         synced.append(handle)
 
     monkeypatch.setattr(os, "fsync", sync_when_it_may)

@@ -24,7 +24,7 @@ def house(house: House, postgres: PostgresServer) -> House:
 
 async def logged(service: RunService, run_id: str, word: str) -> None:
     """Return once a word is in the story of a run."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             if word in story(await service._store.events(run_id, 0, 100)):
                 return

@@ -101,7 +101,7 @@ async def started(service: RunService, **request: Any) -> str:
 
 async def log_of(service: RunService, run_id: str, after: int = 0) -> list[LoggedEvent]:
     """All events of a run, once it has ended."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         events = [event async for event in service.events(run_id, after)]
     assert [event.seq for event in events] == list(range(after + 1, after + 1 + len(events)))
     check_nodes(events)
@@ -123,7 +123,7 @@ def check_nodes(events: list[LoggedEvent]) -> None:
 
 async def seen(service: RunService, run_id: str, kind: str, after: int = 0) -> LoggedEvent:
     """The first event of a type."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for event in service.events(run_id, after):
             if event.type == kind:
                 return event

@@ -70,7 +70,7 @@ class ServerProcess:
 
     async def _is_up(self) -> None:
         async with httpx.AsyncClient(base_url=self.address, trust_env=False) as http:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while self.process.returncode is None:
                     try:
                         if (await http.get("/ready")).status_code == 200:

@@ -63,7 +63,7 @@ class Run:
 
     async def until(self, kind: str, count: int = 1, **fields: Any) -> Event:
         """The `count`-th event of a type with these fields, once it has come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 found = [event for event in self.of(kind) if fields.items() <= event.items()]
                 if len(found) >= count:

@@ -15,7 +15,7 @@ ANN, BOB = ({"Authorization": f"Bearer {key}"} for _, key in KEYS)
 
 async def told(client: httpx.AsyncClient, count: int, headers: dict[str, str]) -> list[str]:
     """The ids of the runs in the first rows."""
-    async with asyncio.timeout(30), aconnect_sse(client, "GET", "/events", headers=headers) as feed:
+    async with asyncio.timeout(60), aconnect_sse(client, "GET", "/events", headers=headers) as feed:
         found: list[str] = []
         async for sent in feed.aiter_sse():
             assert (sent.event, bool(sent.id)) == ("run", True)
