@@ -23,6 +23,7 @@ from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
 from graph.machine.readiness import (
     begin_validation_tree,
+    end_review_tree,
     known_by_now,
     live_tree_begun,
     make_ready,
@@ -145,7 +146,7 @@ class Nodes:
         ready = await make_ready(self.services, state)
         if ready.get("stopped"):
             return ready
-        async with review_tree_begun(self.services, state, ready["environment"]) as begun:
+        async with review_tree_begun(self.services, _with(state, ready)) as begun:
             validation = await self.services.checks.validate(
                 state["run_id"],
                 state["base"],
@@ -176,6 +177,7 @@ class Nodes:
         if (held := edges.gate_review(gate)) and edges.rounds_left(state):
             event = ReviewFinished.model_validate(held.model_dump())
             emit(event.keyed(f"review:gate:{change.ref.step}"))
+            await end_review_tree(self.services, state)
             return {"review": held}
         return await self._ask_reviewer(state, gate.findings)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph.base_services import PreparationRequest
-from graph.environment import Environment
 from graph.errors import CodingAgentError
 from graph.machine import edges, role_tasks
 from graph.machine.node_events import emit_of_node
@@ -66,18 +65,28 @@ class BegunTree:
 
 
 @asynccontextmanager
-async def review_tree_begun(
-    services: Services, state: RunState, environment: Environment
-) -> AsyncIterator[BegunTree]:
+async def review_tree_begun(services: Services, state: RunState) -> AsyncIterator[BegunTree]:
     """Let what takes long for the reviewer's tree begin while the block runs."""
-    begun, step, workspaces = BegunTree(), state["step"] + 1, services.workspaces
-    workspaces.begin_review_tree(state["run_id"], state["base"], environment, step)
+    begun, environment = BegunTree(), state["environment"]
+    assert environment
+    services.workspaces.begin_review_tree(
+        state["run_id"], state["base"], environment, _review_step(state)
+    )
     try:
         yield begun
     finally:
         if not begun.is_wanted:
-            with suppress(CodingAgentError):  # the run's end finds it
-                await workspaces.end_review_tree(state["run_id"], step)
+            await end_review_tree(services, state)
+
+
+async def end_review_tree(services: Services, state: RunState) -> None:
+    """Leave none of a tree that was begun, where the reviewer is not asked after all."""
+    with suppress(CodingAgentError):  # the run's end finds it
+        await services.workspaces.end_review_tree(state["run_id"], _review_step(state))
+
+
+def _review_step(state: RunState) -> int:
+    return state["step"] + 1
 
 
 def begin_validation_tree(services: Services, state: RunState) -> None:

@@ -77,6 +77,8 @@ async def test_what_a_role_can_mend_goes_to_the_fixer_before_a_review_is_paid() 
     ]
     assert state["outcome"].status == "succeeded"
     assert [task.role for task in script.tasks] == ["planner", "coder", "fixer", "reviewer"]
+    reviewed = f"review-{script.tasks[-1].step}"
+    assert [tree for tree in script.begun if tree.startswith("review")] == [reviewed]
     fixing = script.tasks[2].review
     assert fixing
     assert [(one.path, one.message) for one in fixing.findings] == [("a.png", "It is in Git LFS.")]

@@ -85,10 +85,18 @@ async def test_what_is_known_late_is_found_before_the_change_is_judged() -> None
     steps = [("planner", 1), ("coder", 2), ("setup", 3), ("fixer", 4), ("reviewer", 5)]
     assert [(task.role, task.step) for task in script.tasks] == steps
     assert script.renewed == 1
+    assert [tree for tree in script.begun if tree.startswith("review")] == ["review-5"]
     assert script.tasks[2].budget.spent == SPEND + SPEND
     assert [setup[-1].command for setup in script.setups_asked] == [MEND, MEND]
     assert script.tasks[3].environment == driven.state["environment"]
     assert driven.state["spent"].turns == 5
+
+
+async def test_a_turn_before_the_checks_leaves_no_tree_that_nobody_opens() -> None:
+    script = lacking(FOUND, late_baseline=True, patience_s=0.0)
+    await Driven(script).run()
+    assert [(task.role, task.step) for task in script.tasks[2:]] == [("setup", 3), ("reviewer", 4)]
+    assert [tree for tree in script.begun if tree.startswith("review")] == ["review-4"]
 
 
 @pytest.mark.parametrize("named", [{"setup": ["asked"]}, {"validate_only": True}])
