@@ -20,6 +20,8 @@ from sandbox.host.executors import on_worker
 
 IDLE_S: Final = 60.0
 """How long it waits for a command."""
+START_S: Final = 30.0
+"""How long a command waits for its start, before another one is started for it."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,14 @@ class Prestart(Generic[S]):
         mounts: Sequence[Path],
         *,
         idle_s: float = IDLE_S,
+        start_s: float = START_S,
     ) -> None:
         """It is ended when nobody has its `owner` any more, which `start` may be a method of.
 
         Where another folder lies in the place of one that it `mounts`, it is of no use. It waits
-        `idle_s` for its command.
+        `idle_s` for its command, which waits `start_s` for it.
         """
+        self._start_s = start_s
         loop = asyncio.get_running_loop()
         self._mounted: asyncio.Future[Mounted] = on_worker(partial(Mounted.look, mounts))
         self._taken: asyncio.Future[None] = loop.create_future()
@@ -91,7 +95,13 @@ class Prestart(Generic[S]):
         It may put out `most` bytes, of which some are `kept`.
         """
         self._taken.set_result(None)
-        cancelled = await settle(self._task)
+        cancelled = False
+        try:
+            await asyncio.wait([self._task], timeout=self._start_s)
+        except asyncio.CancelledError:
+            cancelled = True
+        self._task.cancel()  # where it has not come to its start
+        cancelled = await settle(self._task) or cancelled
         started = None if self._task.cancelled() else self._task.result()
         if started and not cancelled:
             started.begin(kept, most)

@@ -16,6 +16,8 @@ from sandbox.backends.base.local_sandbox import AHEAD
 from sandbox.backends.base.prestart import Prestart
 from sandbox.backends.bubblewrap.argv import received_words
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.backends.bubblewrap.started import Started
+from sandbox.core.output import BothEnds
 from sandbox.core.prepared_sandbox import PreparedSandbox, prepare_command
 from sandbox.core.protocol import Limits
 from sandbox.host.resource_usage import family, read_proc
@@ -138,6 +140,16 @@ async def test_it_ends_where_no_command_comes(sandbox: BubblewrapSandbox) -> Non
     ready = Prestart(sandbox, lambda: sandbox._launch(HELD), (), idle_s=0)
     assert await asyncio.wait_for(ready._task, 20) is None
     assert waiting() == set()
+
+
+async def test_one_that_does_not_come_to_its_start_is_given_up(sandbox: BubblewrapSandbox) -> None:
+    async def never() -> Started:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    ready = Prestart(sandbox, never, (), start_s=0)
+    assert await asyncio.wait_for(ready.take(["true"], BothEnds(1), 1), 20) is None
+    assert ready._task.cancelled()
 
 
 async def test_one_that_was_killed_is_replaced(sandbox: BubblewrapSandbox) -> None:

@@ -35,7 +35,7 @@ def programs(data_dir: Path) -> Path:
 async def start_next(sandbox: DockerSandbox, programs: Path) -> set[str]:
     """The containers that wait for the next commands, once all have come so far."""
     await sandbox.run("true", more_follow=True)
-    await until(lambda: inspected(programs) >= AHEAD)
+    await until(lambda: len(containers(programs)) == inspected(programs) == AHEAD)
     return set(containers(programs))
 
 
@@ -101,3 +101,31 @@ async def test_a_command_that_is_cancelled_leaves_nothing(
             await running
     await sandbox.close()
     assert containers(programs) == []
+
+
+async def test_one_that_does_not_start_is_not_waited_for_by_who_is_cancelled(
+    backend: Docker, programs: Path, data_dir: Path
+) -> None:
+    sandbox = opened(backend, data_dir)
+    waiting = await start_next(sandbox, programs)
+    hang_at_start(programs)
+    for _ in range(AHEAD):
+        assert (await sandbox.run("true")).exit_code == 0
+    await until(lambda: len(set(containers(programs)) - waiting) == AHEAD)
+    running = asyncio.create_task(sandbox.run("true"))
+    await asyncio.sleep(0.5)
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+    assert running.cancelled()
+    await sandbox.close()
+    assert containers(programs) == []
+
+
+def hang_at_start(programs: Path) -> None:
+    """What is started from now on never says anything."""
+    program = programs / "docker"
+    program.rename(programs / "answers")
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = start ] && exec sleep 60\nexec {programs}/answers "$@"\n'
+    )
+    program.chmod(0o755)
