@@ -92,7 +92,10 @@ class CheckProgress(Progress):
             return
         title = _ENDED.get(status, _STOPPED) if status else _STOPPED
         await self._checks(shown.full_name).close(shown.check, f"{title}.")
-        await _keep(file, shown.model_copy(update={"ended": True}))
+        try:
+            await _keep(file, shown.model_copy(update={"ended": True}))
+        except OSError as error:
+            log.warning("run %s does not keep how it ended: %s", run_id, type(error).__name__)
 
     async def _show(
         self, run_id: str, base: Base, title: str, before: asyncio.Task[None] | None

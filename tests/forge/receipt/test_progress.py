@@ -1,6 +1,7 @@
 """With an App a check on the head shows how far a run is that goes on with a pull request."""
 
 import asyncio
+import resource
 from typing import Any
 
 import pytest
@@ -103,6 +104,19 @@ async def test_a_forge_that_is_away_holds_nothing_up(ours: TrustedSide) -> None:
     progress.show("r1", base, "code")
     await progress.end("r1", "succeeded")
     assert not checks(ours)
+
+
+async def test_a_full_disk_keeps_no_run_from_its_end(ours: TrustedSide) -> None:
+    base, progress = await prepare_pull(ours, await add_pull(ours, THEIRS)), open_progress(ours)
+    progress.show("r1", base, "code")
+    await asyncio.wait([progress.work("r1")])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        await progress.end("r1", "succeeded")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert title(ours) == "Done."
 
 
 async def test_neither_a_token_nor_a_run_of_no_pull_request_asks_for_any(
