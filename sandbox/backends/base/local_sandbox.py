@@ -138,6 +138,7 @@ class LocalSandbox(ExecutingSandbox, Generic[S_co]):
             self._refilling = asyncio.get_running_loop().call_later(seconds, self._refill)
 
     def _refill(self) -> None:
+        self._refilling = None  # it holds this sandbox, which is ended when nobody has it
         while len(self._ready) < AHEAD:
             self._ready.append(Prestart(self, partial(self._launch, HELD), self._parts))
 

@@ -53,7 +53,7 @@ async def test_a_group_lives_as_long_as_its_command(data_dir: Path) -> None:
     assert len(ours(parents)) == len(parents)
     (workspace / "go").touch()
     await running
-    assert ours(parents) == []
+    await until(lambda: ours(parents) == [])
 
 
 async def test_a_process_is_put_in_and_its_limits_are_set() -> None:
