@@ -19,11 +19,14 @@ win.
 """
 
 
-def _run_by_uv(venv: str) -> list[str]:
+def _run_by_uv(venv: str, told: Mapping[str, str]) -> list[str]:
     """Where `uv run`, as scripts and makefiles call it, finds what set-up made; it makes nothing.
 
-    Without that environment it is as it would be, such as of the project's own `.venv`.
+    Without that environment it is as it would be, such as of the project's own `.venv`; so it is
+    where the repository's variables tell one.
     """
+    if told.keys() & {"UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC"}:
+        return []
     found = f"test -x {venv}/bin/python &&"
     return [
         f'UV_PROJECT_ENVIRONMENT="$({found} echo {venv} || echo .venv)"',
@@ -64,7 +67,8 @@ def prepare_command(
     if paths := environment.paths_in(folder):
         words.append(f'PATH={shlex.quote(":".join(paths))}:"$PATH"')
         for venv in map(shlex.quote, environment.venvs_in(folder)[:1]):
-            words += [f"VIRTUAL_ENV={venv}", *(_run_by_uv(venv) if always else ())]
+            uv = _run_by_uv(venv, environment.variables) if always else []
+            words += [f"VIRTUAL_ENV={venv}", *uv]
     if use and environment.services:
         served = with_services(command, environment.services, needed=use == "needed")
         return f"export {' '.join(words)}\n{served}" if words else served

@@ -47,7 +47,7 @@ _HOST_ETC = (
 )
 _NAMESPACES = "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts"
 _CONFINED = "--disable-userns --assert-userns-disabled --cap-drop ALL --new-session --clearenv"
-_SETS_AND_BECOMES = re.compile(r"(?:\w+=\S+ )+exec /bin/bash -c ")
+_SETS_AND_BECOMES = re.compile(r"""(?:\w+=(?:"[^"]*"|'[^']*'|[^\s"'])++ )++exec /bin/bash -c """)
 """A command after its variables, as `prepare_command` puts them together."""
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 

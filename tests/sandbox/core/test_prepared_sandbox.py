@@ -89,3 +89,13 @@ def test_uv_runs_in_what_set_up_made_where_it_is_there(tmp_path: Path, made: boo
     )
     assert (done.stdout == f"{venv}\n") is made, done.stderr
     assert not (project / "uv.lock").exists()
+
+
+@pytest.mark.parametrize("name", ["UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC"])
+def test_variables_of_the_repository_go_before_what_is_said_to_uv(name: str) -> None:
+    environment = Environment(paths={"": (f"{WEB}/bin",)}, variables={name: "theirs"})
+    prepared = prepare_command(f"echo ${name}", environment, OFFLINE)
+    shown = subprocess.run(
+        ["/bin/bash", "-c", prepared], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "theirs\n"

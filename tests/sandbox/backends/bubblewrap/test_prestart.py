@@ -91,8 +91,10 @@ async def test_what_waits_becomes_a_prepared_command_without_another_bash(
     sandbox: BubblewrapSandbox,
 ) -> None:
     prepared = PreparedSandbox(sandbox, Environment())
-    line = prepare_command("make", Environment(), {"UV_OFFLINE": "1"})
-    assert received_words(["/bin/bash", "-c", line, "bash"]) == [line]
+    python = Environment(paths={"": ("/home/agent/venvs/root/bin",)}, variables={"A": "b 'c\" d"})
+    for environment in (Environment(), python):
+        line = prepare_command("make", environment, {"UV_OFFLINE": "1"})
+        assert received_words(["/bin/bash", "-c", line, "bash"]) == [line]
     await start_next(sandbox)
     assert (await prepared.run("echo $UV_OFFLINE $0 $#")).text == "1 bash 0\n"
     await sandbox.close()
