@@ -16,7 +16,7 @@ from api.terminal.display.run_display import Event, RunDisplay
 from api.terminal.text.option_names import name_options
 from graph import Approval, Decision, Plan
 from graph.calls import end_tasks, to_the_end
-from graph.errors import CodingAgentError
+from graph.errors import CodingAgentError, InvalidRequest
 
 _SETTLED_S: Final = 0.2
 """A plan that still waits after this is no old news from the log."""
@@ -111,16 +111,24 @@ class PlanQuestion(PlanHint):
         with self._keyboard_left():
             self._display.pause()
             try:
-                with TypedLines(self._keys.fileno()) as typed:
-                    answer = await self._answer(event, typed)
-                if answer is None:
-                    self._say_how(event)
-                    return
-                await self._runs.answer_plan(str(event.get("runId")), answer)
-            except (CodingAgentError, ServerError) as error:
-                self._display.note(name_options(f"{error.message}\n{error.hint}".strip()))
+                while await self._is_to_be_mended(event):
+                    pass
             finally:
                 self._display.go_on()
+
+    async def _is_to_be_mended(self, event: Event) -> bool:
+        """Ask once; whether the answer does not fit, while the plan waits on."""
+        with TypedLines(self._keys.fileno()) as typed:
+            answer = await self._answer(event, typed)
+        if answer is None:
+            self._say_how(event)
+            return False
+        try:
+            await self._runs.answer_plan(str(event.get("runId")), answer)
+        except (CodingAgentError, ServerError) as error:
+            self._display.note(name_options(f"{error.message}\n{error.hint}".strip()))
+            return error.code == InvalidRequest.code
+        return False
 
     async def _answer(self, event: Event, typed: TypedLines) -> Approval | None:
         """What the person wants, or None at the end of the input."""

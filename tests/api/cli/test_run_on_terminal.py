@@ -82,6 +82,27 @@ async def test_a_plan_is_asked_about_again_below_what_comes_meanwhile(tmp_path: 
     assert shown.text.index("Leave the API") < shown.text.rindex("[x] reject")
 
 
+async def test_an_answer_that_does_not_fit_is_asked_for_again(tmp_path: Path) -> None:
+    server = RunServer(WAITING, on_plan={"approve": _APPROVED})
+    call = f"POST /runs/{RUN_ID}/plan"
+    take = server.handlers[call]
+
+    def refuse(_: Request) -> Answer:
+        server.handlers[call] = take
+        return problem(422, "invalid_request", "It does not fit.")
+
+    server.handlers[call] = refuse
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address}
+        async with terminal(*ORDER, "--approve-plan", home=tmp_path, env=env) as shown:
+            await shown.until("[x] reject")
+            shown.type("r Another way\n")
+            await until(lambda: shown.text.count("[x] reject") == 2)
+            shown.type("y\n")
+            assert await shown.ended() == 0
+    assert shown.text.index("does not fit") < shown.text.rindex("[x] reject")
+
+
 @pytest.mark.slow
 async def test_a_waiting_plan_rings_once_and_is_edited_in_the_persons_editor(
     tmp_path: Path,
