@@ -157,7 +157,7 @@ def test_threads_that_import_at_once_have_it_all(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert failed == []
     assert (package.LEFT, package.RIGHT) == (1, 2)
