@@ -14,6 +14,7 @@ from forge.core.own_checks import PROGRESS_CHECK
 from forge.git.command import Git
 from forge.receipt.check_pages import CheckPages
 from graph import Base, NodeName, Progress, RunFolder, Status, Value
+from graph.calls import end_tasks, to_the_end
 from graph.errors import CodingAgentError
 from graph.files import write_whole
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 60.0
 """So often a check is brought up to date, as comments are: each costs a call."""
+_LAST_S: Final = 10.0
+"""So long what is about to be shown may hold up a run's end: GitHub may have it wait longer."""
 _AT_WORK: Final[dict[NodeName, str]] = {
     "prepare": "Getting ready",
     "plan": "Planning",
@@ -56,10 +59,13 @@ class _Shown(Value):
 class CheckProgress(Progress):
     """Checks of an App. What is shown of a run is shown in turn, and nobody waits for it."""
 
-    def __init__(self, runs: Path, forge: Forge, *, every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self, runs: Path, forge: Forge, *, every_s: float = _EVERY_S, last_s: float = _LAST_S
+    ) -> None:
         self._runs = runs
         self._forge = forge
         self._every_s = every_s
+        self._last_s = last_s
         self._git = Git(forge.access, hide=(str(runs),))
         self._refused = set[str]()
         self._told_at: dict[str, float] = {}
@@ -83,7 +89,8 @@ class CheckProgress(Progress):
         if not self._forge.makes_checks:
             return
         if work := self._work.pop(run_id, None):
-            await asyncio.wait([work])
+            await asyncio.wait([work], timeout=self._last_s)
+            await end_tasks(work)
         self._told_at.pop(run_id, None)
         self._refused.discard(run_id)
         file = self._file(run_id)
@@ -101,7 +108,10 @@ class CheckProgress(Progress):
         self, run_id: str, base: Base, title: str, before: asyncio.Task[None] | None
     ) -> None:
         if before:
-            await asyncio.wait([before])
+            try:
+                await asyncio.wait([before])
+            finally:
+                await end_tasks(before)
         try:
             await self._begin_or_show(run_id, base, f"{title}.")
         except (CodingAgentError, OSError) as error:
@@ -125,7 +135,7 @@ class CheckProgress(Progress):
         check = await checks.begin(known.commit, base.branch, login, maybe_there=known is shown)
         if check is None:
             self._refused.add(run_id)
-        await _keep(file, known.model_copy(update={"check": check}))
+        await to_the_end(_keep(file, known.model_copy(update={"check": check})))
 
     def _checks(self, full_name: str, title: str = "") -> CheckPages:
         return CheckPages(self._forge, full_name, PROGRESS_CHECK, title)

@@ -119,6 +119,21 @@ async def test_a_full_disk_keeps_no_run_from_its_end(ours: TrustedSide) -> None:
     assert title(ours) == "Done."
 
 
+async def test_what_waits_for_the_forge_holds_up_no_end(ours: TrustedSide) -> None:
+    base = await prepare_pull(ours, await add_pull(ours, THEIRS))
+    progress = CheckProgress(ours.runs, ours.github, every_s=0, last_s=0)
+    stuck = progress._work["r1"] = asyncio.create_task(wait_for_ever())
+    progress.show("r1", base, "review")
+    await asyncio.sleep(0.01)
+    await asyncio.wait_for(progress.end("r1", "failed"), 20)
+    assert stuck.cancelled()
+    assert not checks(ours)
+
+
+async def wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
 async def test_neither_a_token_nor_a_run_of_no_pull_request_asks_for_any(
     side: TrustedSide,
 ) -> None:
