@@ -6,15 +6,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from coding_agent import deferred_packages
 from coding_agent.name_clash import FOR_COMMANDS, NameClash, check_names
 from coding_agent.standard_streams import open_closed_streams, write_out
 
 _CODE_PATHS: Final = ("PYTHONPATH", "PYTHONHOME")
 """What leads a Python to other modules than its own."""
-
-_SDK_LOG: Final = "ANTHROPIC_LOG"
-"""Has the SDK tell of its requests, which the `__init__` of its package begins."""
 
 _COLLECTED_AFTER: Final = (10_000, 10, 10)
 """When the collector looks at objects: what is imported stays, so it is not gone through again."""
@@ -31,8 +27,6 @@ def main() -> None:
         check_names(FOR_COMMANDS)
     except NameClash as clash:
         sys.exit(str(clash))
-    asked = {"anthropic"} if os.environ.get(_SDK_LOG) else set()
-    deferred_packages.defer_packages(set(deferred_packages.FOR_COMMANDS) - asked)
     from api.cli.main import main as command
 
     try:

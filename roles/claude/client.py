@@ -217,8 +217,6 @@ class Claude:
             raise ClaudeUnauthorized(*missing)
         with without(_AIOHTTP):
             import anthropic
-
-            make: Callable[..., AsyncAPIClient] = getattr(anthropic, self._provider.client)
         import httpx2
 
         try:
@@ -242,6 +240,7 @@ class Claude:
                 f"Set {names} to an http:// or https:// proxy, or unset it.",
             ) from error
         try:
+            make: Callable[..., AsyncAPIClient] = getattr(anthropic, self._provider.client)
             return make(
                 **self._provider.client_options(),
                 max_retries=0,

@@ -16,7 +16,6 @@ import pytest
 from anthropic._base_client import AsyncAPIClient, make_request_options
 from pydantic import SecretStr
 
-from coding_agent.deferred_packages import FOR_COMMANDS
 from graph import Usage
 from graph.errors import (
     ClaudeBilling,
@@ -482,15 +481,10 @@ def test_every_status_has_a_class() -> None:
         assert failed.repeatable == (status >= 500 or status in {408, 409, 429, 499}), status
 
 
-@pytest.mark.parametrize("deferred", [(), FOR_COMMANDS], ids=["as it is", "deferred"])
-def test_the_client_takes_no_aiohttp_along_and_leaves_it_to_others(
-    deferred: tuple[str, ...],
-) -> None:
+def test_the_client_takes_no_aiohttp_along_and_leaves_it_to_others() -> None:
     """In a process of its own: in this one it is imported long since."""
-    program = f"""\
+    program = """\
 import asyncio, sys
-from coding_agent.deferred_packages import defer_packages
-defer_packages({deferred!r})
 from pydantic import SecretStr
 from roles.claude.client import _AIOHTTP, Claude
 from roles.claude.import_without import without
