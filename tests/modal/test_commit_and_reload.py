@@ -17,18 +17,21 @@ PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 MOUNT, CALLER = Path("runs/shared/volume_mount.py"), Path("runs/remote_roles/caller.py")
 WORKER = Path("runs/remote_roles/worker.py")
 OMISSIONS = {
-    "commit before a role": (CALLER, ["await self._mount.commit()"], "plan"),
+    "commit before a role": (CALLER, ["await self._mount.commit()"], {"plan"}),
     "commit after a role": (
         WORKER,
         [
             "await self.mount.commit_run(self.run_id)",
             "self._wait(self._worker.mount.commit(self._worker.run_id))",
         ],
-        "code",
+        {"code"},
     ),
-    "reload": (MOUNT, ["await self._volume.reload.aio()"], "code"),
+    "reload": (MOUNT, ["await self._volume.reload.aio()"], {"plan", "code"}),
 }
-"""What is left out of which file, and the node at which that shows."""
+"""What is left out of which file, and the nodes at which that may show.
+
+A container that is started ahead has mounted the folder before what is handed to it is there.
+"""
 IMPATIENT = {"_SHOWN_S: Final = 60.0": "_SHOWN_S: Final = 1.0"}
 
 
@@ -57,5 +60,6 @@ async def test_an_omission_is_an_error_and_never_old_work(what: str, tmp_path: P
             prompt = f"Greet without a {what}."
             run = await (await deployment.start(http, prompt, repo, small_change())).ended()
         assert (run.end["status"], run.error) == ("failed", "store_stale")
-        assert run.nodes[-1] == (OMISSIONS[what][2], "error")
+        node, outcome = run.nodes[-1]
+        assert (node in OMISSIONS[what][2], outcome) == (True, "error"), node
         assert repo.branches == []
