@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,6 @@ import pytest_asyncio
 from tests.modal.deployment import Deployment
 from tests.modal.preemptions.checks import HOSTS, LONG_S, check_run, happened
 from tests.modal_plane.availability import need_containers
-from tests.standins.postgres_server import records_on_loopback
 from tests.support.polling import until
 from tests.support.whole_runs.hosted_repository import GREETER
 from tests.support.whole_runs.service_client import Run
@@ -25,9 +24,6 @@ pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.asyncio(loop_scope="module"),
 ]
-
-
-DATABASE: Final = "CODING_AGENT_DATABASE_URL"
 
 
 @dataclass(frozen=True)
@@ -146,20 +142,18 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["dicts", "database"])
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+@asynccontextmanager
+async def bench_with(**more: str) -> AsyncIterator[Bench]:
+    """The service, with more settings."""
     need_containers()
-    claude, env = SteadyClaude(), dict(HOSTS)
-    with ExitStack() as opened:
-        if request.param == "database":
-            env[DATABASE] = opened.enter_context(records_on_loopback())
-        async with Deployment.open(reply=claude, env=env) as deployment:
-            yield Bench(deployment, claude)
-            assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
+    claude = SteadyClaude()
+    async with Deployment.open(reply=claude, env={**HOSTS, **more}) as deployment:
+        yield Bench(deployment, claude)
+        assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
 
 
-@pytest.mark.parametrize("row", ROWS)
-async def test_machines_go(bench: Bench, row: str) -> None:
+async def lose_machines(bench: Bench, row: str) -> None:
+    """One run, in which machines go at the moments of a row; it ends as it would have."""
     losses = ROWS[row]
     prompt = f"Greet without {row}{', ' + ERRING if 'fixer' in row else ''}."
     repo = await bench.deployment.host(NEEDY if "set-up" in row else GREETER)
@@ -176,3 +170,14 @@ async def test_machines_go(bench: Bench, row: str) -> None:
             await run.ended()
         lost = sum(len(loss.functions) for loss in losses)
         await check_run(bench.deployment, run, repo, bench.claude, lost=lost)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bench() -> AsyncIterator[Bench]:
+    async with bench_with() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("row", ROWS)
+async def test_machines_go(bench: Bench, row: str) -> None:
+    await lose_machines(bench, row)
