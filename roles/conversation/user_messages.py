@@ -21,8 +21,6 @@ class Inbox:
 
     async def read(self, heard: Collection[int]) -> dict[int, Block]:
         """What was not heard yet, by number, as blocks of a message."""
-        if not self._folder.exists():  # mostly, and one look takes less than a thread for it
-            return {}
         unread = await asyncio.to_thread(self._unread, heard)
         for number in unread:
             key = f"message.read:{number}:{self._role}"
@@ -37,6 +35,8 @@ class Inbox:
         self._answered |= set(heard)
 
     def _unread(self, heard: Collection[int]) -> dict[int, Block]:
+        if not self._folder.exists():
+            return {}
         files = {int(file.stem): file for file in self._folder.glob("[0-9]*.json")}
         return {number: _block(files[number]) for number in sorted(files.keys() - set(heard))}
 

@@ -36,7 +36,7 @@ class Mounted:
         return cls({path: _identify(path) for path in paths})
 
     def are_there(self) -> bool:
-        """Three looks at a disk of this machine, which take less than to have a thread do it."""
+        """Blocks."""
         return all(_identify(path) == found for path, found in self.identities.items())
 
 
@@ -104,8 +104,10 @@ class Prestart(Generic[S]):
         cancelled = await settle(self._task) or cancelled
         started = None if self._task.cancelled() else self._task.result()
         if started and not cancelled:
-            started.begin(kept, most)
-            if self._mounted.result().are_there():
+            looking = on_worker(self._mounted.result().are_there)
+            cancelled = await settle(looking)
+            if not cancelled and looking.result():
+                started.begin(kept, most)
                 started.give(program)
                 return started
         if started:
