@@ -1,8 +1,8 @@
 """Clients of PyGithub, each with one user at a time and one token."""
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -12,35 +12,49 @@ if TYPE_CHECKING:
 
 
 class ClientPool:
-    """Keeps clients for their next use; one that nobody uses has open connections alone."""
+    """Keeps clients for their next use; one that nobody uses has open connections alone.
+
+    It is used from several threads. What is given back after its token's end, or the pool's, is
+    closed.
+    """
 
     def __init__(self, make: "Callable[[SecretStr | None], pygithub.Github]") -> None:
         self._make = make
-        self._idle: defaultdict[SecretStr | None, deque[pygithub.Github]] = defaultdict(deque)
+        self._idle: dict[SecretStr | None, list[pygithub.Github]] = {}
+        self._lock = Lock()
 
     def add(self, token: SecretStr | None) -> None:
         """Make a client ahead of its first use."""
-        self._idle[token].append(self._make(token))
+        with self.client(token):
+            pass
 
     @contextmanager
     def client(self, token: SecretStr | None) -> "Iterator[pygithub.Github]":
         """A client that nobody else uses meanwhile."""
-        idle = self._idle[token]
-        try:
-            client = idle.pop()
-        except IndexError:
-            client = self._make(token)
+        with self._lock:
+            idle = self._idle.setdefault(token, [])
+            kept = idle.pop() if idle else None
+        client = kept or self._make(token)
         try:
             yield client
         finally:
-            idle.append(client)
+            with self._lock:
+                is_kept = self._idle.get(token) is idle
+                if is_kept:
+                    idle.append(client)
+            if not is_kept:
+                client.close()
 
     def drop(self, token: SecretStr) -> None:
         """Close the clients of a token that has ended."""
-        for client in self._idle.pop(token, ()):
+        with self._lock:
+            ended = self._idle.pop(token, [])
+        for client in ended:
             client.close()
 
     def close(self) -> None:
-        while self._idle:
-            for client in self._idle.popitem()[1]:
-                client.close()
+        with self._lock:
+            ended = [client for idle in self._idle.values() for client in idle]
+            self._idle.clear()
+        for client in ended:
+            client.close()
