@@ -21,6 +21,7 @@ from sandbox.backends.base.backend import Tree
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.backends.docker.backend import Docker
 from sandbox.core.protocol import Limits
+from tests.support.polling import until
 from tests.support.sandbox.docker_backend import no_daemon, on_daemon, opened
 from tests.support.sandbox.local_tree import (
     AS_ROOT,
@@ -187,6 +188,7 @@ async def test_none_gets_through_where_its_sandbox_was_started_before(
     name: str, outside: dict[str, str], sandbox: BubblewrapSandbox
 ) -> None:
     await sandbox.run("true", more_follow=True)
+    await until(lambda: bool(sandbox._ready))  # it starts a moment after the command's end
     before = sandbox._ready[0]
     result = await sandbox.run(fill(ATTACKS[name], outside), timeout_s=10)
     assert before._task.result(), "it was started anew"
