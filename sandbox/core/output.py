@@ -38,7 +38,7 @@ class BothEnds:
     @property
     def kept(self) -> bytes:
         """Head and tail, without a mark between them; the head is `keep_bytes // 2` long."""
-        return bytes(self._head + self._tail[-self._half :])
+        return b"".join((self._head, memoryview(self._tail)[-self._half :]))
 
 
 def render(output: bytes, dropped: int) -> str:

@@ -32,8 +32,7 @@ from tests.support.whole_runs.world import World
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 OURS: Final = [graph, roles, sandbox, forge, runs, api, wiring]
-LONGEST_S: Final = 0.25
-"""Five times what was seen, so that a slow machine is no fault; hostile input takes longer."""
+LONGEST_S: Final = 0.05
 Given = TypeVarTuple("Given")
 
 
