@@ -26,6 +26,8 @@ class CheckPages:
     name: str = RECEIPT_CHECK
     under_way: str = _UNDER_WAY
     """Its title at first."""
+    left: str = "The pull request does not follow: stopped"
+    """The title of one that was begun while the run was stopped."""
 
     async def begin(
         self, commit: str, base_branch: str, account: str, *, maybe_there: bool
@@ -77,7 +79,7 @@ class CheckPages:
     async def _leave(self, check: int | None) -> None:
         """End one whose number nobody takes."""
         if check is not None:
-            await self.give_up(check, "The pull request does not follow: stopped")
+            await self.give_up(check, self.left)
 
     async def _end(self, check: int, title: str, page: str) -> bool:
         try:

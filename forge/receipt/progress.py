@@ -138,7 +138,7 @@ class CheckProgress(Progress):
         await to_the_end(_keep(file, known.model_copy(update={"check": check})))
 
     def _checks(self, full_name: str, title: str = "") -> CheckPages:
-        return CheckPages(self._forge, full_name, PROGRESS_CHECK, title)
+        return CheckPages(self._forge, full_name, PROGRESS_CHECK, title, left=_STOPPED)
 
     def _file(self, run_id: str) -> Path:
         return RunFolder.of(self._runs, run_id).root / "progress.json"
