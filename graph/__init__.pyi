@@ -5,9 +5,6 @@ from .base_services import Prepared as Prepared
 from .calls import Pauses as Pauses
 from .calls import RetryPolicy as RetryPolicy
 from .calls import retry as retry
-from .calls import settle as settle
-from .calls import to_the_end as to_the_end
-from .calls import uninterrupted as uninterrupted
 from .comment_answers import MOST_COMMENTS as MOST_COMMENTS
 from .comment_answers import answer_lines as answer_lines
 from .comment_answers import read_answers as read_answers
