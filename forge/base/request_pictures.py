@@ -8,6 +8,7 @@ from typing import Any, Final
 from forge.base.picture_size import measure
 from forge.core.conversations import Attachment, Conversations
 from graph import MOST_PICTURE_BYTES, MOST_PICTURES, PicturePlace, PictureText, RequestPicture
+from graph.calls import end_tasks
 from graph.errors import ForgeError, RepositoryError
 from graph.files import write_whole
 
@@ -75,9 +76,7 @@ async def _work_within(seconds: float, work: Sequence[Coroutine[Any, Any, None]]
             if task.done():
                 task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
 
 
 def _text_of(place: PicturePlace) -> tuple[int, PictureText]:

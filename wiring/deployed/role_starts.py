@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from graph import RoleName
+from graph.calls import end_tasks
 from runs.remote_roles import Play
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,7 @@ class RoleStarts:
 
     async def close(self) -> None:
         """Wait for none any more."""
-        begun = list(self._begun)
-        for starting in begun:
-            starting.cancel()
-        await asyncio.gather(*begun, return_exceptions=True)
+        await end_tasks(*self._begun)
 
     async def _start(self, role: RoleName) -> None:
         try:

@@ -7,10 +7,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from graph.calls import settle, to_the_end
+from graph.calls import acquire, to_the_end
 from graph.errors import SandboxUnavailable
 from sandbox.backends.base.command import HELD, Command
 from sandbox.backends.base.limit_verdict import result_of
@@ -79,18 +80,16 @@ class DockerSandbox(LocalSandbox[Started]):
 
     async def _launch(self, command: Command) -> Started:
         """Always to its end: nobody could know a container that was made later."""
-        making = asyncio.create_task(self._make(command))
-        if await settle(making):
-            if not making.exception():
-                await to_the_end(making.result().discard())
-            raise asyncio.CancelledError
-        return making.result()
+        return await acquire(self._make(command), lambda started: started.discard())
 
     async def _make(self, command: Command) -> Started:
         name = f"coding-agent-{secrets.token_hex(8)}"
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="files-", dir=self._state))
         is_held = command is HELD
-        try:
+        async with AsyncExitStack() as undoing:
+            undoing.push_async_callback(
+                asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True
+            )
             line = self._line.build(
                 name,
                 command.program,
@@ -100,14 +99,10 @@ class DockerSandbox(LocalSandbox[Started]):
                 files=await asyncio.to_thread(self._make_files, folder, command),
             )
             container = await self._create(line)
-            try:
-                return await self._attach(container, name, folder, command)
-            except BaseException:
-                await self._cli.call("rm", "--force", "--volumes", name)
-                raise
-        except BaseException:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-            raise
+            undoing.push_async_callback(self._cli.call, "rm", "--force", "--volumes", name)
+            started = await self._attach(container, name, folder, command)
+            undoing.pop_all()
+        return started
 
     async def _create(self, line: list[str]) -> str:
         """The container's id."""

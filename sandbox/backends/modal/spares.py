@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from graph.calls import end_tasks, to_the_end
 from graph.errors import CodingAgentError, SandboxLost
 from sandbox.backends.modal.client import (
     TAG_CREATED,
@@ -77,10 +78,9 @@ class SpareSandboxes:
     async def end(self, run_id: str) -> None:
         """Make none for a run any more."""
         begun = {name: task for name, (of, task) in self._begun.items() if of == run_id}
-        for name, task in begun.items():
+        for name in begun:
             del self._begun[name]
-            task.cancel()
-        await asyncio.gather(*begun.values(), return_exceptions=True)
+        await end_tasks(*begun.values())
 
     async def take(self, spare: ModalSandbox, begins_with: str | None, base: str) -> bool | None:
         """Take one that is there and begins with this: it is nobody else's then.
@@ -118,9 +118,11 @@ class SpareSandboxes:
 
     async def _fill(self, made: ModalSandbox, tags: Mapping[str, str], wanted: Wanted) -> None:
         """Check the base out; what was cut short is nobody's to go on with."""
+        is_filled = False
         try:
             await wanted.fill(made)
             await made.mark({**tags, TAG_STATE: SPARE, _TAG_HOLDS: wanted.holds})
-        except BaseException:
-            await asyncio.shield(made.end())
-            raise
+            is_filled = True
+        finally:
+            if not is_filled:
+                await to_the_end(made.end())
