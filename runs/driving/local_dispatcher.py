@@ -69,7 +69,7 @@ class LocalDispatcher:
         """A free slot for a run that was asked for here; None where there is none."""
         if not self._pick_up:
             self._own.add(run_id)
-        if len(self._drivers) + len(self._reserved) >= self._slots:
+        if not self._has_room:
             return None
         self._reserved.add(run_id)
         return new_lease(self._store.service, token="")
@@ -78,6 +78,10 @@ class LocalDispatcher:
     def own_runs(self) -> frozenset[str]:
         """The runs that were asked for here, where this process takes no others."""
         return frozenset(self._own)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._drivers) + len(self._reserved) < self._slots
 
     @property
     def driven(self) -> int:
@@ -157,20 +161,22 @@ class LocalDispatcher:
             await asyncio.gather(*map(self._renew, list(self._drivers.values())))
         for run_id in list(self._begun):
             await self._claim(run_id, frozenset())
-        free = self._slots - len(self._drivers) - len(self._reserved)
-        if free > 0:
-            await self._claim_due(free)
+        if self._has_room:
+            await self._claim_due()
 
-    async def _claim_due(self, free: int) -> None:
+    async def _claim_due(self) -> None:
         """Claim runs that nobody drives, oldest first; without `pick_up` only one's own."""
         dead_services = await self._store.dead_services()
         due = await self._store.due(time.time(), dead_services, _ALL)
         mine = frozenset(due if self._pick_up else self._own) - self._reserved
         for run_id in filter(mine.__contains__, due):
-            if await self._claim(run_id, dead_services):
-                free -= 1
-            if not free:
+            if not self._has_room:  # others were asked for while the store was
                 break
+            self._reserved.add(run_id)
+            try:
+                await self._claim(run_id, dead_services)
+            finally:
+                self._let_go(run_id)
 
     async def _drives_suspect(self) -> bool:
         """Whether a run is driven here that may end this process: such ones are driven alone."""
@@ -179,10 +185,10 @@ class LocalDispatcher:
         return bool(self._suspects)
 
     @uninterrupted
-    async def _claim(self, run_id: str, dead_services: frozenset[str]) -> bool:
-        """Whether the run is driven here from now on: nobody else would drive what is claimed."""
+    async def _claim(self, run_id: str, dead_services: frozenset[str]) -> None:
+        """Drive the run from now on if it is to be had: nobody else would drive what is claimed."""
         if run_id in self._drivers:
-            return False
+            return
         suspects = not await self._drives_suspect()
         new_driver, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
         run = await claim_run(
@@ -193,11 +199,10 @@ class LocalDispatcher:
         )
         self._let_go(run_id)
         if run is None:
-            return False
+            return
         if run.is_suspect:
             self._suspects.add(run_id)
         self._start(new_driver(run, lease), run)
-        return True
 
     def _let_go(self, run_id: str) -> None:
         self._reserved.discard(run_id)

@@ -1,4 +1,4 @@
-"""The slot of a run that was asked for here: kept while the store takes the run down."""
+"""The slot of a run that was asked for here: kept while the store is asked something."""
 
 import asyncio
 from pathlib import Path
@@ -23,6 +23,13 @@ class HeldStore(SqliteStore):
         self.rounds = 0
         self.free = asyncio.Event()
         self.free.set()
+        self.answers = asyncio.Event()
+        """Whether it says which runs are due."""
+        self.answers.set()
+
+    async def due(self, now: float, dead_services: frozenset[str], limit: int) -> list[str]:
+        await self.answers.wait()
+        return await super().due(now, dead_services, limit)
 
     async def cancelling(self) -> list[str]:
         self.rounds += 1
@@ -61,3 +68,26 @@ async def test_a_resumed_run_keeps_the_slot_that_was_reserved_for_it(
         house.pace.let_go("code")
         assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
         assert story(await log_of(service, other))[:2] == ["queued", "started"]
+
+
+async def test_a_slot_that_is_taken_while_the_store_is_asked_for_due_runs_is_no_other_runs(
+    house: House,
+) -> None:
+    house.store = HeldStore
+    house.pace.hold("code")
+    async with house.open(max_concurrent=1) as service:
+        store = service._store
+        assert isinstance(store, HeldStore)
+        store.answers.clear()
+        seen = store.rounds
+        await until(lambda: store.rounds > seen)
+        ids = [await started(service) for _ in range(2)]
+        store.answers.set()
+        await house.pace.reached("code")
+        seen = store.rounds
+        await until(lambda: store.rounds > seen + 1)
+        assert service._dispatch.driven == 1
+        house.pace.let_go("code")
+        stories = [story(await log_of(service, run_id)) for run_id in ids]
+        assert [each[0] for each in stories] == ["started", "queued"]
+        assert {each[-1] for each in stories} == {"finished:succeeded"}
