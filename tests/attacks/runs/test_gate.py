@@ -10,7 +10,7 @@ from tests.support.whole_runs.hosted_repository import Hosted
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.world import CLAUDE_KEY, World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 WORKFLOW = "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/ci.yml"
 
 

@@ -11,7 +11,7 @@ from tests.support.whole_runs.world import World
 from wiring.setting_types.api_keys import parse_api_keys
 from wiring.setting_types.repo_rules import parse_repo_rules
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 KEYS = {name: f"{name}-key-0123456789-0123456789" for name in ("ann", "bob", "olga")}
 
 

@@ -98,6 +98,7 @@ async def test_a_fix_after_failing_tests(world: World) -> None:
     assert repo.tree(run.end["branch"])[b"greet.py"][1].decode() == MORNING_FILE
 
 
+@pytest.mark.slow
 async def test_a_fix_after_review(world: World) -> None:
     repo = await world.host()
     script = small_change(
@@ -117,6 +118,7 @@ async def test_a_fix_after_review(world: World) -> None:
     assert "Good day" in repo.diff(pull.head)
 
 
+@pytest.mark.slow
 async def test_rounds_spent_on_tests_and_then_more_rounds(world: World) -> None:
     repo = await world.host()
     script = small_change(
@@ -140,6 +142,7 @@ async def test_rounds_spent_on_tests_and_then_more_rounds(world: World) -> None:
     assert count == "2"
 
 
+@pytest.mark.slow
 async def test_rounds_spent_on_review(world: World) -> None:
     repo = await world.host()
     script = small_change(reviewer=[object_to("It says so to nobody.")])
@@ -167,6 +170,7 @@ async def test_nothing_changed(world: World) -> None:
     assert await run.diff() == b""
 
 
+@pytest.mark.slow
 async def test_failures_of_the_base_are_not_blamed(world: World) -> None:
     repo = await world.host(BROKEN_AT_BASE)
     run = await world.run("Greet in spite of old failures.", repo, small_change())
@@ -179,6 +183,7 @@ async def test_failures_of_the_base_are_not_blamed(world: World) -> None:
     assert "Failed before this change too" in repo.told
 
 
+@pytest.mark.slow
 async def test_new_failures_are_found_among_those_of_the_base(world: World) -> None:
     repo = await world.host(BROKEN_AT_BASE)
     script = small_change(coder=[shell(BREAK), done()], reviewer=[])
@@ -190,6 +195,7 @@ async def test_new_failures_are_found_among_those_of_the_base(world: World) -> N
     assert run.end["status"] == "incomplete"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checks", [[], ["no-such-program --all"]])
 async def test_without_a_runnable_check_it_is_a_draft(world: World, checks: list[str]) -> None:
     repo = await world.host({"greet.py": GREETER["greet.py"]})
@@ -201,6 +207,7 @@ async def test_without_a_runnable_check_it_is_a_draft(world: World, checks: list
     assert "Not validated" in repo.told
 
 
+@pytest.mark.slow
 async def test_what_the_caller_asks_of_the_pull_request(world: World) -> None:
     repo = await world.host()
     run = await world.run(
@@ -222,6 +229,7 @@ async def test_what_the_caller_asks_of_the_pull_request(world: World) -> None:
     assert CHECK not in repo.told
 
 
+@pytest.mark.slow
 async def test_set_up_commands_come_before_checks_and_are_not_in_the_change(world: World) -> None:
     repo = await world.host({".gitignore": "made/\n", **GREETER})
     run = await world.run(

@@ -23,7 +23,10 @@ from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 
-BACKENDS = ["bubblewrap", "docker", "modal"]
+BACKENDS = [
+    "bubblewrap",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("docker", "modal")),
+]
 LIMITS = Limits(timeout_s=30, memory_mb=256, pids=64, disk_mb=64, output_bytes=1 << 20)
 FILES = {"hello.txt": "hello\n", "src/app.py": "print('hello')\n", "run.sh": "echo\n"}
 

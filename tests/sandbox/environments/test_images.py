@@ -19,7 +19,7 @@ from tests.support.sandbox.docker_backend import on_stand_in
 from tests.support.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 LIMITS = Limits(timeout_s=30, memory_mb=256, pids=64, disk_mb=64)
 IMAGE = "registry.test/acme/app:1"
@@ -108,7 +108,6 @@ async def on_modal(data_dir: Path) -> AsyncIterator[ModalRun]:
         yield on_modal
 
 
-@pytest.mark.slow
 async def test_modal_makes_trees_of_an_image_that_is_allowed(on_modal: ModalRun) -> None:
     allowed = on_plane(on_modal.plane, on_modal.run, LIMITS, images=("registry.test/*",))
     environment = await prepared(allowed.run)
