@@ -23,15 +23,13 @@ from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 
-BACKENDS = [
-    "bubblewrap",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("docker", "modal")),
-]
+BACKENDS = ["bubblewrap", "docker", "modal"]
+IN_TIERS = [BACKENDS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS[1:])]
 LIMITS = Limits(timeout_s=30, memory_mb=256, pids=64, disk_mb=64, output_bytes=1 << 20)
 FILES = {"hello.txt": "hello\n", "src/app.py": "print('hello')\n", "run.sh": "echo\n"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=IN_TIERS)
 async def run(request: pytest.FixtureRequest, module_dir: Path) -> AsyncIterator[SampleRun]:
     folder = module_dir / request.param
     folder.mkdir(mode=0o711)
