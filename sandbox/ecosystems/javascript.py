@@ -14,7 +14,7 @@ from sandbox.ecosystems.base import (
     only,
     program_versions,
 )
-from sandbox.ecosystems.install_step import InstallPlan
+from sandbox.ecosystems.install_step import InstallPlan, is_example
 from sandbox.ecosystems.javascript_install import plan_javascript
 from sandbox.ecosystems.javascript_scripts import INSTALLED, NPX, are_beside_tests, split_script
 from sandbox.ecosystems.named_code import javascript_names
@@ -36,6 +36,10 @@ _ONCE = "CI=true "  # else some runners wait for changes of the files
 
 _PACKAGES = re.compile(r"(?:.*/)?package\.json", re.DOTALL)
 _ENTRIES = r"(index|main)\.[cm]?js|(dist|build|out)/[^/]+\.[cm]?js"
+_BUILT = re.compile(r"(?:\./)?(?P<file>(?:dist|build|out)/[^*]++)")
+_CONDITIONS = ("import", "default", "require", "node")
+_BUILDS = re.compile(r"\b(?:npm|pnpm|yarn|bun) (?:run |-\S++ ){0,4}+build(?![\w:-])")
+_RUNS_TESTS = re.compile(r"\b(?:npm|pnpm|yarn|bun) (?:run |-\S++ ){0,4}+test\b")
 _OUTER_TEST = re.compile(r"(?:tests?|spec|__tests__)/")
 
 Manifest = dict[str, object]
@@ -63,18 +67,56 @@ def _built(project: Project) -> str:
     It is a part of the check: what set-up built would be of the base.
     """
     manifest = _manifest(project)
-    scripts, main = _table(manifest, "scripts"), manifest.get("main")
+    scripts = _table(manifest, "scripts")
     calls = " ".join(str(scripts.get(name, "")) for name in ("pretest", "test"))
-    if not _script(manifest, "build") or not isinstance(main, str) or "build" in calls:
+    if not _script(manifest, "build") or "build" in calls:
         return ""
-    file = main.removeprefix("./")
+    needed = _tests_import_build(project, manifest) or _parts_import_builds(project, manifest)
+    return f"{_manager(project)} run build && " if needed else ""
+
+
+def _tests_import_build(project: Project, manifest: Manifest) -> bool:
+    main = manifest.get("main")
+    file = main.removeprefix("./") if isinstance(main, str) else ""
     if not re.fullmatch(_ENTRIES, file):
-        return ""
+        return False
     kind = "imports from a folder of builds" if "/" in file else "imports from the top"
     imports = any(_OUTER_TEST.match(path) for path in project.owned(_PACKAGES, kind))
-    source = re.sub(r"js$", "ts", file)
-    missing = not project.has(file, source)
-    return f"{_manager(project)} run build && " if imports and missing else ""
+    return imports and not project.has(file, re.sub(r"js$", "ts", file))
+
+
+def _parts_import_builds(project: Project, manifest: Manifest) -> bool:
+    """Whether packages of a workspace need builds of each other, and CI builds before it tests."""
+    workflows = Project(project.repository, ".github/workflows")
+    texts = (workflows.text(name) for name in workflows.names)
+    calls = ((_BUILDS.search(text), _RUNS_TESTS.search(text)) for text in texts)
+    is_workspace = project.has("pnpm-workspace.yaml") or "workspaces" in manifest
+    if not is_workspace or not any(b and t and b.start() < t.start() for b, t in calls):
+        return False
+    inside = f"{project.folder}/" if project.folder else ""
+    folders = [
+        path.removesuffix("/package.json")
+        for path in project.repository.files
+        if path.startswith(inside) and path.endswith("/package.json")
+    ]
+    parts = [Project(project.repository, each) for each in folders if not is_example(each)]
+    manifests = [_manifest(part) for part in parts]
+    built = {
+        str(each.get("name"))
+        for part, each in zip(parts, manifests, strict=True)
+        if (match := _BUILT.fullmatch(_entry(each))) and not part.has(match["file"])
+    }
+    return any(not built.isdisjoint(_dependencies(each)) for each in manifests)
+
+
+def _entry(manifest: Manifest) -> str:
+    """The file that others import."""
+    exports = manifest.get("exports")
+    entry = exports.get(".", exports) if isinstance(exports, dict) else exports
+    while isinstance(entry, dict):
+        entry = next((entry[name] for name in _CONDITIONS if name in entry), None)
+    found = entry if isinstance(entry, str) else manifest.get("main")
+    return found if isinstance(found, str) else ""
 
 
 def _lints(project: Project) -> Iterator[str]:

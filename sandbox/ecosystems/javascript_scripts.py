@@ -10,7 +10,8 @@ _LINT_PART = re.compile(
     r"(?:(?:npx |(?:npm|pnpm|yarn|bun) (?:run |exec )?)?(?:-\S+ )*)"
     r"(?:lint|format|fmt|prettier|eslint|xo|standard|biome|oxlint|tsd|attw|publint"
     r"|(?:vue-)?tsc .*--noEmit|knip|types?|typecheck|type-check|check-types"
-    r"|test:(?:types?|lint|format|style|size)|types?:\w+|lint:\w+|format:\w+)(?![\w:-])"
+    r"|tstyche|test:(?:types?|typescript|lint|format|style|size)"
+    r"|types?:\w+|lint:\w+|format:\w+)(?![\w:-])"
 )
 _NO_TEST = re.compile(
     r"(?:npx )?(?:npm(?:@\S+)? )?(?:aud|audit)\b|(?:npm run (?:-\S+ )*)?(?:readme|evalmd)\b"

@@ -286,6 +286,12 @@ NPX = "npx --offline --no-install"
             ("CI=true npm run test-node && CI=true npm run test:browser", "npm run lint"),
         ),
         ("npm-run-all --serial lint test:*", "", ("CI=true npm test",)),
+        (
+            "npm run test:unit && npm run test:typescript",
+            "",
+            ("CI=true npm run test:unit", "npm run test:typescript"),
+        ),
+        ("c8 node --test && tstyche", "", (f"CI=true {NPX} c8 node --test", f"{NPX} tstyche")),
         ("npm run build && jest", "", ("CI=true npm test",)),
         ("tsc && node dist/test.js", "", ("CI=true npm test",)),
         ("eslint . && jest | tee log", "", ("CI=true npm test",)),
@@ -443,6 +449,34 @@ def test_a_large_repository_takes_no_long_time() -> None:
     files = {f"p{number}/src/m{part}.py": "" for number in range(200) for part in range(50)}
     files |= {f"p{number}/pyproject.toml": "[tool.pytest]\n" for number in range(200)}
     assert len(find_checks(RepositoryFiles(files))) == MOST_TESTS
+
+
+def test_parts_of_a_workspace_are_built_before_tests_where_ci_does_so() -> None:
+    def found(ci: str, entry: object, **files: str) -> str:
+        part = {"name": "@x/a", "exports": entry}
+        using = {"name": "@x/b", "dependencies": {"@x/a": "workspace:*"}}
+        root = {"packageManager": "pnpm@10.0.0", "scripts": {"build": "tsdown", "test": "vitest"}}
+        made = {
+            "package.json": json.dumps(root),
+            "pnpm-workspace.yaml": "packages: [packages/*]\n",
+            "packages/a/package.json": json.dumps(part),
+            "packages/b/package.json": json.dumps(using),
+            ".github/workflows/ci.yml": ci,
+        }
+        return commands(listed({**made, **files}))[0]
+
+    ci = "run: pnpm build\nrun: pnpm run test\n"
+    nested = {".": {"types": "./a", "import": {"default": "./dist/a.js"}}}
+    for entry in ("./dist/index.mjs", nested):
+        assert found(ci, entry) == "pnpm run build && CI=true pnpm test"
+    plain = "CI=true pnpm test"
+    assert found("run: pnpm test\nrun: pnpm build\n", "./dist/index.mjs") == plain
+    assert found("run: pnpm build:docs\nrun: pnpm test\n", "./dist/index.mjs") == plain
+    assert found(ci, {".": {"import": "./src/index.ts"}}) == plain
+    assert found(ci, "./dist/index.mjs", **{"packages/a/dist/index.mjs": ""}) == plain
+    assert found(ci, "./dist/index.mjs", **{"packages/b/package.json": "{}"}) == plain
+    unbuilt = {"package.json": scripts("pnpm@10.0.0", test="vitest")}
+    assert found(ci, "./dist/index.mjs", **unbuilt) == plain
 
 
 def test_what_tests_import_is_built_before_them_where_it_is_not_there() -> None:
