@@ -166,7 +166,7 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
                 steps.append(PlannedStep(name, project.folder, ecosystem.name, step, version))
             if plan.steps:
                 paths[project.folder] += plan.paths
-                variables |= dict(plan.variables)
+                variables = {**dict(plan.variables), **variables}
                 reads |= dict.fromkeys(plan.reads)
                 hosts |= dict.fromkeys(plan.hosts)
     known = {folder: tuple(found) for folder, found in paths.items() if found}

@@ -14,6 +14,7 @@ from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.workflow import read_workflow
 from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import may_run_tests
+from sandbox.ecosystems.tox_ini import variables_of_tests
 
 HintKind = Literal[
     "set_up_steps",
@@ -52,8 +53,6 @@ _INSTALLS: Final = re.compile(
 )
 _SYSTEM: Final = re.compile(r"\b(?:apt|apt-get) (?:-\S+ )*+install\b([^\n;&|]*)")
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]{1,60}")
-_OF_TESTS: Final = frozenset(("TZ", "DJANGO_SETTINGS_MODULE"))
-_PLAIN_VALUE: Final = re.compile(r"[\w./:+@-]{1,100}")
 _FENCE: Final = re.compile(r" {0,3}```+[ \t]*(\w*)[^`]*")
 _SHELLS: Final = frozenset(("bash", "console", "sh", "shell", "zsh"))
 
@@ -104,15 +103,10 @@ def tests_of_ci(hints: tuple[Hint, ...]) -> str:
 
 
 def variables_of_ci(hints: tuple[Hint, ...]) -> dict[str, str]:
-    """The time zone that the repository's CI gives to tests, and where Django's settings are.
-
-    Others name hosts and switches of the CI's own.
-    """
+    """The time zone that the repository's CI gives to tests, and where Django's settings are."""
     found: dict[str, str] = {}
-    for hint in hints:
-        name, _, value = hint.text.partition("=")
-        if hint.what == "ci_variable" and name in _OF_TESTS and _PLAIN_VALUE.fullmatch(value):
-            found.setdefault(name, value)
+    for name, _, value in (h.text.partition("=") for h in hints if h.what == "ci_variable"):
+        found = {**variables_of_tests({name: value}), **found}
     return found
 
 

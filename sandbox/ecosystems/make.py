@@ -4,12 +4,18 @@ import re
 from collections.abc import Iterator, Mapping
 
 from sandbox.ecosystems.base import Ecosystem, program_versions
+from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan, InstallStep
 from sandbox.ecosystems.project import Project
 
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 """In the order in which make looks for them."""
 _RULE = re.compile(
     r"^([^\t\n:=#][^\n:=#]*):(?!:?:?=)(.*(?:\n(?:\t.*|[ \r]*(?:#.*)?$))*)", re.MULTILINE
+)
+_PYTHON = re.compile(r"(?m)^\t[@ -]*+python ")
+_LINK_PYTHON = (
+    "command -v python || { mkdir -p ~/.local/bin"
+    ' && ln -s "$(command -v python3)" ~/.local/bin/python; }'
 )
 
 
@@ -26,8 +32,13 @@ def _first(project: Project, *targets: str) -> Iterator[str]:
     yield from [f"make {target}" for target in targets if target in recipes][:1]
 
 
+def make_recipe(project: Project, target: str) -> str:
+    """The text of a target's rule; empty where there is none."""
+    return _recipes(project).get(target, "")
+
+
 def _recipe(project: Project, command: str) -> str:
-    return _recipes(project).get(command.removeprefix("make "), "")
+    return make_recipe(project, command.removeprefix("make "))
 
 
 def _recipes(project: Project) -> Mapping[str, str]:
@@ -40,6 +51,14 @@ def _recipes(project: Project) -> Mapping[str, str]:
     return recipes
 
 
+def _plan(project: Project) -> InstallPlan:
+    """Python by its older name, which some systems do not have; a Python project brings it."""
+    if project.has("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt"):
+        return NOTHING_TO_INSTALL
+    calls = any(map(_PYTHON.search, _recipes(project).values()))
+    return InstallPlan((InstallStep("`python`", _LINK_PYTHON),)) if calls else NOTHING_TO_INSTALL
+
+
 MAKE = Ecosystem(
     name="make",
     manifests="GNUmakefile|[Mm]akefile",
@@ -49,5 +68,6 @@ MAKE = Ecosystem(
     recipe=_recipe,
     test_calls=r"\bmake (?:test|check)",
     lint_calls=r"make (?:lint|format|fmt)",
+    plan=_plan,
     config=r"GNUmakefile|[Mm]akefile|[^/]+\.mk|[Jj]ustfile",
 )

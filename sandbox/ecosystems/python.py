@@ -14,6 +14,7 @@ from sandbox.ecosystems.base import (
     any_line,
 )
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
+from sandbox.ecosystems.make import make_recipe
 from sandbox.ecosystems.named_code import python_names
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
@@ -36,17 +37,19 @@ _REQUIREMENTS = (
     "dev-requirements.txt",
     "test-requirements.txt",
     "tests-requirements.txt",
+    "Pipfile",
 )
 _SETTINGS = r"setup\.cfg|tox\.(ini|toml)|\.?pytest\.ini|[^/]*requirements[^/]*\.txt"
-_MANIFESTS = rf"pyproject\.toml|setup\.py|noxfile\.py|{_SETTINGS}"
+_MANIFESTS = rf"pyproject\.toml|setup\.py|noxfile\.py|Pipfile|{_SETTINGS}"
 _ROOTS = re.compile(
-    rf"(?:.*/)?(?:pyproject\.toml|setup\.py|noxfile\.py)"
+    rf"(?:.*/)?(?:pyproject\.toml|setup\.py|noxfile\.py|Pipfile)"
     rf"|(?!(?:.*/)?(?:tests?|testing)/[^/]*$)(?:.*/)?(?:{_SETTINGS})",
     re.DOTALL,
 )
 """Settings and lists alone make no project of a folder of tests."""
 _SCRIPTS = tuple(f"{folder}run{link}tests.py" for folder in ("", "tests/") for link in ("", "_"))
 """Names of a project's own runner, such as that of Django's packages."""
+_DJANGO = re.compile(r"(?:\bdjango|\bdjango-admin|\bmanage\.py) test\b")
 _TEST_FOLDERS = ("tests", "test", "testing")
 _MOST_NAMED = 20
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
@@ -66,7 +69,15 @@ def _tests(project: Project) -> Iterator[str]:
         yield f"{path}python3 manage.py test"
     elif script := next(filter(project.has, _SCRIPTS), ""):
         yield f"{path}python3 {script}"
-    elif commands := list(_unittest_commands(project, files)):
+    elif _DJANGO.search(command := tox_command(project)):
+        yield command  # unittest alone makes no databases
+    elif not _DJANGO.search(make_recipe(project, "test")):  # that is run as it is
+        yield from _other_tests(project, files, path)
+
+
+def _other_tests(project: Project, files: Sequence[str], path: str) -> Iterator[str]:
+    """By unittest, else as Hatch, tox or nox would run them."""
+    if commands := list(_unittest_commands(project, files)):
         yield from (path + command for command in commands)
     elif command := _hatch_command(project) or tox_command(project):
         yield command
@@ -179,7 +190,10 @@ def _unittest_commands(project: Project, files: Sequence[str]) -> Iterator[str]:
                 break
     for start, is_package, pattern in sorted(found):
         where = f" -s {start}" if start.name else ""
-        top = f" -t {start.parent}" if is_package else ""
+        base = (
+            "src" if start.parts[:1] == ("src",) else start.parent
+        )  # packages without a file, too
+        top = f" -t {base}" if is_package else ""
         named = "" if pattern == "test*.py" else f" -p '{pattern}'"
         yield f"python3 -m unittest discover{where}{top}{named}"
 

@@ -1,10 +1,13 @@
 """Setting a Python project up: a virtual environment, the project itself, and what tests need."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from shlex import quote
 from typing import Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 
 from sandbox.ecosystems.asked_versions import asked_version
 from sandbox.ecosystems.install_step import (
@@ -18,13 +21,18 @@ from sandbox.ecosystems.install_step import (
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_needs import (
     Needs,
+    hatch_environments,
+    poetry_requirement,
     python_needs,
     read_toml,
     speaks_of_tests,
     table_in,
     texts,
+    tox_table,
+    tox_texts,
 )
 from sandbox.ecosystems.python_reads import python_reads
+from sandbox.ecosystems.tox_ini import tox_variables, variables_of_tests
 
 VENVS: Final = "/home/agent/venvs"
 _TOOL_PLUGINS: Final = {
@@ -57,6 +65,10 @@ _TELL_PYTHONS: Final = (
     " from which uv brings it."
 )
 _OLD_BUILD: Final = "'setuptools<81' wheel 'setuptools-scm<9'"
+_OTHER_VERSION: Final = f"echo 'Another version is installed.'; exit {PARTLY}"
+_MOST: Final = 100
+_LONGEST: Final = 300
+_EXTRAS: Final = ("project", "optional-dependencies")
 
 
 def venv_of(folder: str) -> str:
@@ -72,10 +84,10 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     pyproject = read_toml(project.text("pyproject.toml"))
     needs = python_needs(project)
     builds = _builds(project, pyproject)
-    if not (builds or needs or runners):
+    if not (builds or needs or runners or _required(pyproject, needs)):
         return InstallPlan()
     steps = [_make_venv(venv, project, pyproject)]
-    unlocked = _unlocked(venv, pip, builds, needs)
+    unlocked = _unlocked(venv, pip, builds, needs, pyproject)
     locked = tuple(_locked(project, venv, pip, builds, pyproject))
     if locked:
         command, instead = first_of(locked)
@@ -91,9 +103,21 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     return InstallPlan(
         tuple(steps),
         (f"{venv}/bin",),
+        tuple(_variables(project, pyproject).items()),
         reads=tuple(python_reads(project)),
         hosts=hosts_of(_indexes(project, pyproject)),
     )
+
+
+def _variables(project: Project, pyproject: Mapping[str, Any]) -> dict[str, str]:
+    """What tox, or else Hatch, sets for tests."""
+    toml = tox_table(project, pyproject)
+    tables = [table_in(env, "env-vars") for _, env in hatch_environments(project)]
+    found = [
+        *map(tox_variables, tox_texts(project, toml)),
+        *map(variables_of_tests, (table_in(toml, "env_run_base", "set_env"), *tables)),
+    ]
+    return {name: value for said in reversed(found) for name, value in said.items()}
 
 
 def _indexes(project: Project, pyproject: Mapping[str, Any]) -> Iterator[str]:
@@ -151,11 +175,13 @@ def _builds(project: Project, pyproject: Mapping[str, Any]) -> bool:
     )
 
 
-def _unlocked(venv: str, pip: str, builds: bool, needs: Needs) -> InstallStep | None:
+def _unlocked(
+    venv: str, pip: str, builds: bool, needs: Needs, pyproject: Mapping[str, Any]
+) -> InstallStep | None:
     """One resolution of all; where that fails, each thing for itself."""
     extras = f"[{','.join(needs.extras)}]" if needs.extras else ""
     words = [
-        f"-e {quote(f'.{extras}')}" if builds else "",
+        *([f"-e {quote(f'.{extras}')}"] if builds else map(quote, _required(pyproject, needs))),
         *(f"--group {name}" for name in needs.groups),
         *(f"-r {quote(name)}" for name in needs.lists),
         *map(quote, needs.packages),
@@ -163,12 +189,13 @@ def _unlocked(venv: str, pip: str, builds: bool, needs: Needs) -> InstallStep | 
     if not any(words):
         return None
     command = f"{pip} {' '.join(filter(None, words))}"
-    return InstallStep(
-        "the project and what its tests need", command, (), tuple(_parts(venv, pip, builds, needs))
-    )
+    parts = tuple(_parts(venv, pip, builds, needs, pyproject))
+    return InstallStep("the project and what its tests need", command, (), parts)
 
 
-def _parts(venv: str, pip: str, builds: bool, needs: Needs) -> Iterator[InstallStep]:
+def _parts(
+    venv: str, pip: str, builds: bool, needs: Needs, pyproject: Mapping[str, Any]
+) -> Iterator[InstallStep]:
     if builds:
         old = joined(f"{pip} {_OLD_BUILD}", f"{pip} --no-build-isolation -e .")
         yield InstallStep("the project", f"{pip} -e .", (old,))
@@ -176,26 +203,68 @@ def _parts(venv: str, pip: str, builds: bool, needs: Needs) -> Iterator[InstallS
             # What it names can be had without building the project, where that is written out.
             listed = f"{pip} -r pyproject.toml --extra {quote(extra)}"
             with_it = f"{pip} -e {quote(f'.[{extra}]')}"
-            yield InstallStep(f"the extra `{extra}`", with_it, (listed,))
+            named = table_in(pyproject, *_EXTRAS).get(extra)
+            each = tuple(_each(pip, texts(named)))
+            yield InstallStep(f"the extra `{extra}`", with_it, (listed,), each)
+    if required := _required(pyproject, Needs() if builds else needs):
+        # Also where the project itself cannot be built.
+        yield _list(pip, "what the project requires", required)
     for group in needs.groups:
-        yield InstallStep(f"the group `{group}`", f"{pip} --group {group}")
+        each = tuple(_each(pip, texts(table_in(pyproject, "dependency-groups").get(group))))
+        yield InstallStep(f"the group `{group}`", f"{pip} --group {group}", (), each)
     for name in needs.lists:
         by_pip = f"{_SYSTEM_PIP} --python {venv} install -r {quote(name)}"
         yield InstallStep(
             f"`{name}`", f"{pip} -r {quote(name)}", (by_pip,), tuple(_lines(pip, name))
         )
     if needs.packages:
-        each = tuple(InstallStep(f"`{text}`", f"{pip} {quote(text)}") for text in needs.packages)
-        yield InstallStep(
-            "what tests need", f"{pip} {' '.join(map(quote, needs.packages))}", (), each
-        )
+        yield _list(pip, "what tests need", needs.packages)
+
+
+def _required(pyproject: Mapping[str, Any], needs: Needs) -> tuple[str, ...]:
+    """What the project and these of its extras require."""
+    extras = table_in(pyproject, *_EXTRAS)
+    lists = [table_in(pyproject, "project").get("dependencies"), *map(extras.get, needs.extras)]
+    poetry = table_in(pyproject, "tool", "poetry", "dependencies").items()
+    named = [text for each in lists for text in texts(each)]
+    named += [poetry_requirement(*each) for each in poetry]
+    return tuple(filter(_any_version, named[:_MOST]))
+
+
+def _list(pip: str, what: str, requirements: Sequence[str]) -> InstallStep:
+    command = f"{pip} {' '.join(map(quote, requirements))}"
+    return InstallStep(what, command, (), tuple(_each(pip, requirements)))
+
+
+def _each(pip: str, requirements: Iterable[str]) -> Iterator[InstallStep]:
+    """Each requirement for itself; in another version, where that which is asked for has no way."""
+    for text in requirements:
+        if any_version := _any_version(text):
+            other = f"{pip} {quote(any_version)} && {{ {_OTHER_VERSION}; }}"
+            instead = (other,) if any_version != text else ()
+            yield InstallStep(f"`{text}`", f"{pip} {quote(text)}", instead)
+
+
+def _any_version(requirement: str) -> str:
+    """The requirement without a version; empty of what is none."""
+    try:
+        read = Requirement(requirement if len(requirement) < _LONGEST else "")
+    except InvalidRequirement:
+        return ""
+    read.specifier = SpecifierSet()
+    return str(read)
 
 
 def _lines(pip: str, name: str) -> Iterator[InstallStep]:
     """A list line by line: one that cannot be had does not keep the others away."""
+    any_version = (
+        f'case "$line" in *[@/:]*) false;; *[=\\<~]*) {pip} --quiet "${{line%%[=<>~! ;]*}}";;'
+        " *) false;; esac"
+    )
     each = (
         f"sed -e 's/[[:space:]]#.*//' -e '/^[[:space:]]*\\(#\\|-\\|$\\)/d' {quote(name)}"
         f' | {{ code=1; while IFS= read -r line; do {pip} --quiet "$line" && code={PARTLY} ||'
+        f' {{ {any_version} && code={PARTLY} && left="$left, $line (another version is)"; }} ||'
         ' left="$left, $line"; done; [ -z "$left" ] || { echo "Not installed: ${left#, }";'
         " exit $code; }; }"
     )
@@ -216,7 +285,7 @@ def _locked(
         )
         extras = _flags(
             "--extra",
-            filter(speaks_of_tests, table_in(pyproject, "project", "optional-dependencies")),
+            filter(speaks_of_tests, table_in(pyproject, *_EXTRAS)),
         )
         # A lock file may be older than what is declared: that is added, the rest stays as locked.
         newer = f" && {{ {pip} -r pyproject.toml --all-extras || true; }}" if builds else ""

@@ -82,6 +82,7 @@ def python_needs(project: Project) -> Needs:
         *_of_hatch(project),
         *_of_tox(project, pyproject),
         _of_nox(project.text("noxfile.py")),
+        _of_pipfile(read_toml(project.text("Pipfile"))),
         Needs(lists=tuple(_lists(project))),
     ]
     return _checked(project, pyproject, found)
@@ -205,6 +206,13 @@ def _poetry_bound(text: str) -> str:
     return f">={caret[2]},<{'.'.join(map(str, upper))}"
 
 
+def _of_pipfile(pipfile: Mapping[str, Any]) -> Needs:
+    """Pipenv's tables, whose versions are like Poetry's."""
+    tables = [table_in(pipfile, name) for name in ("packages", "dev-packages")]
+    found = (poetry_requirement(*each) for table in tables for each in table.items())
+    return Needs(packages=tuple(filter(None, found)))
+
+
 def _of_pdm(pyproject: Mapping[str, Any]) -> Needs:
     groups = table_in(pyproject, "tool", "pdm", "dev-dependencies")
     named = (texts(packages) for name, packages in groups.items() if speaks_of_tests(name))
@@ -235,10 +243,9 @@ def _of_hatch(project: Project) -> Iterator[Needs]:
 
 def _of_tox(project: Project, pyproject: Mapping[str, Any]) -> Iterator[Needs]:
     """Of the environments that run tests, in each of tox's forms."""
-    toml = read_toml(project.text("tox.toml")) or table_in(pyproject, "tool", "tox")
-    legacy = toml.get("legacy_tox_ini")
+    toml = tox_table(project, pyproject)
     required = frozenset(_required(pyproject))
-    for text in (project.text("tox.ini"), legacy if isinstance(legacy, str) else ""):
+    for text in tox_texts(project, toml):
         yield from _of_tox_ini(text, required)
     for env in (table_in(toml, "env_run_base"), table_in(toml, "env", "test")):
         yield Needs(
@@ -246,6 +253,17 @@ def _of_tox(project: Project, pyproject: Mapping[str, Any]) -> Iterator[Needs]:
             groups=tuple(texts(env.get("dependency_groups"))),
         )
         yield _of_words(texts(env.get("deps")))
+
+
+def tox_table(project: Project, pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What tox is told in TOML."""
+    return read_toml(project.text("tox.toml")) or table_in(pyproject, "tool", "tox")
+
+
+def tox_texts(project: Project, toml: Mapping[str, Any]) -> tuple[str, str]:
+    """What it is told in its older form."""
+    legacy = toml.get("legacy_tox_ini")
+    return project.text("tox.ini"), legacy if isinstance(legacy, str) else ""
 
 
 def _required(pyproject: Mapping[str, Any]) -> Iterator[str]:

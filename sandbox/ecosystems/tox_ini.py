@@ -3,7 +3,7 @@
 import configparser
 import contextlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from sandbox.ecosystems.project import Project
 
@@ -14,6 +14,9 @@ _TOP_FOLDER = re.compile(r"\{(?:toxinidir|tox_root)\}(/(?=\w))?")
 _NAME = re.compile(r"[\w.-]+")
 _NUMBERS = re.compile(r"[=<>~!]\s*(\d{1,6}(?:\.\d{1,6})*)")
 _MOST_COMMANDS = 5
+_CONDITION = re.compile(r"[\w!{},.-]+")
+_OF_TESTS = ("TZ", "DJANGO_SETTINGS_MODULE")
+_PLAIN_VALUE = re.compile(r"[\w./:+@-]{1,100}")
 _REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
 _MOST_STEPS = 3
 _LONGEST = 65536
@@ -32,11 +35,41 @@ def tox_command(project: Project) -> str:
     """
     parser = _read(project.text("tox.ini"))
     folder = _here(parser.get("testenv", "changedir", fallback="").strip())
-    commands = parser.get("testenv", "commands", fallback="")
+    said = parser.get("testenv", "commands", fallback="").replace("\\\n", "").splitlines()
+    commands = "\n".join(map(_for_all, said))
     if not folder or folder == ".":
         return plain_command(_here(commands))
     command = plain_command(commands) if re.fullmatch(r"\w[\w./-]*", folder) else ""
     return command and f"cd {folder} && {command}"
+
+
+def variables_of_tests(said: Mapping[str, object]) -> dict[str, str]:
+    """Of the variables that tests are given: their time zone, and where Django's settings are.
+
+    Others name hosts, and switches of the one who gives them.
+    """
+    texts = ((name, said.get(name)) for name in _OF_TESTS)
+    return {
+        name: value
+        for name, value in texts
+        if isinstance(value, str) and _PLAIN_VALUE.fullmatch(value)
+    }
+
+
+def tox_variables(text: str) -> dict[str, str]:
+    """Those that all of tox's environments have."""
+    parser = _read(text)
+    said = [parser.get("testenv", key, fallback="") for key in ("setenv", "set_env")]
+    pairs = (line.partition("=") for line in "\n".join(said).splitlines())
+    return variables_of_tests({name.strip(): value.strip() for name, _, value in pairs})
+
+
+def _for_all(line: str) -> str:
+    """A command of every environment; empty where it is one of some of them alone."""
+    condition, is_conditional, command = line.strip().partition(": ")
+    if not is_conditional or not _CONDITION.fullmatch(condition):
+        return line
+    return command if condition.startswith("!") else ""
 
 
 def _here(text: str) -> str:
@@ -96,7 +129,7 @@ def settled(text: str, required: Collection[str] = ()) -> list[str]:
     conditional: dict[str, list[str]] = {}
     for line in map(str.strip, text.splitlines()):
         condition, found, word = line.partition(": ")
-        if not found or not re.fullmatch(r"[\w!{},.-]+", condition):
+        if not found or not _CONDITION.fullmatch(condition):
             always += [line] if line else []
         elif not _OTHER_VERSIONS.search(condition):
             conditional.setdefault(_name(word.strip()), []).append(word.strip())

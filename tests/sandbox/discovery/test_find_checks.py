@@ -59,6 +59,15 @@ PYTHON = [
     ),
     ({"tox.ini": "[testenv]\ncommands = ./run {toxinidir} {toxinidir}/a\n"}, ("./run . a",)),
     ({"tox.ini": "[testenv]\ncommands = ./run {envdir}\n"}, ("tox",)),
+    (
+        {"tox.ini": "[testenv]\ncommands =\n  python \\\n    -W error \\\n    a.py {posargs}\n"},
+        ("python -W error a.py",),
+    ),
+    (
+        {"tox.ini": "[testenv]\ncommands =\n  !cov: ./a\n  cov: ./b\n  docs,py: make html\n"},
+        ("./a",),
+    ),
+    ({"tox.ini": "[testenv]\ncommands =\n  docs: make html\n"}, ("tox",)),
     ({"tox.ini": "[testenv]\nchangedir = {toxinidir}/a\ncommands = ./b\n"}, ("cd a && ./b",)),
     ({"tox.ini": "[testenv]\nchangedir = a\ncommands = ./b {tox_root}\n"}, ("tox",)),
     ({"tox.ini": "[testenv]\nchangedir = {envdir}\ncommands = ./b\n"}, ("tox",)),
@@ -84,6 +93,7 @@ PYTHON = [
     ({"pyproject.toml": "[tool.tox]\n"}, ("tox",)),
     ({"setup.cfg": "[tox:tox]\n"}, ("tox",)),
     ({"noxfile.py": ""}, ("nox",)),
+    ({"Pipfile": "[dev-packages]\npytest = '*'\n"}, (PYTEST,)),
     ({"requirements-dev.txt": "pytest==8\n"}, (PYTEST,)),
     ({"pytest.ini": "", "src/app/__init__.py": ""}, (f"PYTHONPATH=src {PYTEST}",)),
     ({"ruff.toml": ""}, ("python3 -m ruff check .",)),
@@ -214,6 +224,10 @@ def test_commands_follow_the_files(files: dict[str, str], expected: tuple[str, .
         (("tests/unit/test_a.py",), (f"{UNITTEST} -s tests/unit",)),
         (("a/b/__init__.py", "a/b/test_a.py"), (f"{UNITTEST} -s a/b -t a",)),
         (
+            ("src/a/b/__init__.py", "src/a/b/test_a.py"),
+            (f"PYTHONPATH=src {UNITTEST} -s src/a/b -t src",),
+        ),
+        (
             ("a/__init__.py", "a/b/__init__.py", "a/b/test_a.py", "a/b/test_b.py"),
             (f"{UNITTEST} -s a -t .",),
         ),
@@ -319,6 +333,29 @@ def test_doctests_are_run_where_there_are_no_other_tests() -> None:
         commands(RepositoryFiles(unsaid, {"doctest": ("a.py",)}))[0]
         == f"{PYTEST} --doctest-modules"
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"tox.ini": "[testenv]\ncommands = python -m django test {posargs:tests}\n"},
+            ("python -m django test tests",),
+        ),
+        (
+            {"tox.ini": "[testenv]\ncommands =\n  coverage run \\\n  tests/manage.py test core\n"},
+            ("coverage run tests/manage.py test core",),
+        ),
+        ({"Makefile": "test:\n\tpython -m django test $(TESTS)\n"}, ("make test",)),
+        ({"Makefile": "test:\n\tpython -m unittest\n"}, (f"{UNITTEST} -s tests",)),
+        ({"Makefile": "other:\n\tpython manage.py test\n"}, (f"{UNITTEST} -s tests",)),
+    ],
+)
+def test_a_django_package_is_tested_by_django_although_some_tests_are_of_unittest_alone(
+    files: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    tests = {"unittest": ("tests/test_a.py",)}
+    assert commands(RepositoryFiles({"setup.py": "", **files}, tests)) == expected
 
 
 def test_each_package_has_checks_of_its_own() -> None:

@@ -28,6 +28,10 @@ PNPM_OF_LOCK = (
     """$(sed -n -e "s/^lockfileVersion: '*9.*/9/p" -e "s/^lockfileVersion: '*6.*/8/p\""""
     """ -e "s/^lockfileVersion: '*5.*/7/p" pnpm-lock.yaml)"""
 )
+LINK_PYTHON = (
+    "command -v python || { mkdir -p ~/.local/bin"
+    ' && ln -s "$(command -v python3)" ~/.local/bin/python; }'
+)
 PYTEST = '/home/agent/venvs/root/bin/python -c "import pytest" || ' + f"{PIP} pytest"
 
 
@@ -111,6 +115,11 @@ def commands(files: dict[str, str]) -> list[str]:
             [f"{PIP} -r requirements.txt", "cd web && npm ci"],
         ),
         ({"examples/a/package.json": "{}", "website/package.json": "{}"}, []),
+        (
+            {"Makefile": "test: all\n\t@python a.py\n"},
+            [LINK_PYTHON],
+        ),
+        ({"Makefile": "test:\n\tpython3 a.py\nall:\n\techo python x\n"}, []),
     ],
 )
 def test_what_projects_need_is_installed(files: dict[str, str], found: list[str]) -> None:
@@ -159,6 +168,17 @@ PROJECT = "[project]\nname = 'a'\n"
         ),
         ("", {"setup.py": "extras_require={'test': ['mock']}"}, "-e '.[test]'"),
         (PROJECT + "[tool.uv]\npackage = false\n", {"requirements.txt": ""}, "-r requirements.txt"),
+        (PROJECT + "dependencies = ['a>1', '-e b']\n[tool.uv]\npackage = false\n", {}, "'a>1'"),
+        (
+            "[tool.poetry]\npackage-mode = false\ndependencies = {a = '^1', b = {path = 'b'}}\n",
+            {},
+            "'a>=1,<2'",
+        ),
+        (
+            "",
+            {"Pipfile": "[packages]\na = '*'\nb = {path = '.'}\n[dev-packages]\nc = '~=1.0'\n"},
+            "a 'c~=1.0'",
+        ),
     ],
 )
 def test_tables_that_speak_of_tests_are_read(
@@ -181,6 +201,55 @@ def test_what_a_setting_of_tox_takes_from_another_is_read() -> None:
     assert f"{PIP} -e . mock attrs rich" in made
     again = "[testenv]\ndeps =\n" + "    {[testenv]deps}\n" * 500
     assert f"{PIP} -e ." in commands({"pyproject.toml": PROJECT, "tox.ini": again})
+
+
+def test_what_an_extra_or_a_group_names_is_tried_one_by_one_and_in_another_version() -> None:
+    pyproject = (
+        f"{PROJECT}[project.optional-dependencies]\ntest = ['mysqlclient==2.2.8', 'mock']\n"
+        "[dependency-groups]\ndev = ['a[b]>=3; python_version>\"3\"', {include-group = 'x'}]\n"
+    )
+    plan = plan_setup(listed({"pyproject.toml": pyproject}))
+    _, extra, group = plan.steps[1].step.parts
+    other = f"{PIP} mysqlclient && {{ echo 'Another version is installed.'; exit 83; }}"
+    assert [(part.what, part.command, part.instead) for part in extra.parts] == [
+        ("`mysqlclient==2.2.8`", f"{PIP} mysqlclient==2.2.8", (other,)),
+        ("`mock`", f"{PIP} mock", ()),
+    ]
+    (one,) = group.parts
+    assert shlex.split(one.instead[0])[5] == 'a[b]; python_version > "3"'
+
+
+def test_what_a_project_requires_is_installed_also_where_it_cannot_be_built() -> None:
+    pyproject = f"{PROJECT}dependencies = ['mock>=5', 'attrs']\n"
+    own, required = plan_setup(listed({"pyproject.toml": pyproject})).steps[1].step.parts
+    assert own.command == f"{PIP} -e ."
+    assert required.command == f"{PIP} 'mock>=5' attrs"
+    assert [part.command for part in required.parts] == [f"{PIP} 'mock>=5'", f"{PIP} attrs"]
+
+
+SETTINGS = "DJANGO_SETTINGS_MODULE"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"tox.ini": f"[testenv]\nsetenv =\n    {SETTINGS} = a.b\n    TZ = {{env:TZ}}\n    D = x\n"},
+        {"tox.toml": f"[env_run_base]\nset_env = {{ {SETTINGS} = 'a.b', PATH = '/x' }}\n"},
+        {"pyproject.toml": f"[tool.hatch.envs.test.env-vars]\n{SETTINGS} = 'a.b'\n"},
+        {
+            "pyproject.toml": "[tool.tox]\nlegacy_tox_ini = '''\n[testenv]\n"
+            f"set_env =\n    {SETTINGS}=a.b\n    py: TZ=UTC\n'''\n",
+        },
+        {
+            "tox.ini": f"[testenv]\nsetenv = {SETTINGS} = a.b\n",
+            "inner/setup.py": "",
+            "inner/tox.ini": f"[testenv]\nsetenv = {SETTINGS} = c.d\n",
+        },
+    ],
+)
+def test_where_djangos_settings_are_is_told_as_tox_or_hatch_tells_it(files: dict[str, str]) -> None:
+    made = plan_setup(listed({"setup.py": "", **files}))
+    assert made.variables == {SETTINGS: "a.b"}
 
 
 def test_an_option_of_pytest_brings_its_plugin() -> None:
@@ -273,13 +342,15 @@ def test_each_part_that_failed_is_left_out_with_its_reason() -> None:
         ("here\n# a comment\n-r other.txt\nhere==2 # why\n", "", "ok"),
         ("here\nno-a==1\nno-b\n", "lines of `requirements.txt`", "ok"),
         ("no-a\n", "lines of `requirements.txt`", "failed"),
+        ("old==9\n", "lines of `requirements.txt`", "ok"),
+        ("old @ file:///b==9\n", "lines of `requirements.txt`", "failed"),
     ],
 )
 def test_lines_of_a_list_that_cannot_be_had_are_left_out_by_name(
     tmp_path: Path, lines: str, left_out: str, status: str
 ) -> None:
     uv = tmp_path / "uv"
-    uv.write_text('#!/bin/sh\ncase "$*" in *" no-"*) echo "no such package"; exit 1;; esac\n')
+    uv.write_text('#!/bin/sh\ncase "$*" in *" no-"*|*==9*) echo "no such package"; exit 1;; esac\n')
     uv.chmod(0o755)
     (tmp_path / "requirements.txt").write_text(lines)
     plan = plan_setup(listed({"requirements.txt": ""}))
@@ -294,7 +365,8 @@ def test_lines_of_a_list_that_cannot_be_had_are_left_out_by_name(
     environment = plan.ended({**tried, "1.0.0/0": said})
     assert environment.commands[1].status == status
     assert [part.what for part in environment.left_out] == [left_out] * bool(left_out)
-    named = ", ".join(line for line in lines.split() if line.startswith("no-"))
+    named = ", ".join(line for line in lines.splitlines() if line.startswith(("no-", "old")))
+    named += " (another version is)" * (lines == "old==9\n")
     assert all(part.why.endswith(f"Not installed: {named}") for part in environment.left_out)
 
 

@@ -94,7 +94,7 @@ WITHOUT: Mapping[str, set[str]] = {
     }
     | {"assertion", "skip", "suppression", "runner_access"}
     | NO_LAYOUT
-    | NO_SETUP
+    | (NO_SETUP - {"plan"})
     | NO_PROBE,
     "any language": {
         "versions",

@@ -24,6 +24,14 @@ MODULE = '[tool.setuptools]\npy-modules = ["shape"]\n'
 BUILD = '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
 USES = "import iniconfig\n\n\ndef test_it():\n    assert iniconfig.IniConfig\n"
 JS_TEST = 'require("is-number")(1) || process.exit(1)\n'
+DJANGO_SETTINGS = (
+    'SECRET_KEY = "x"\nINSTALLED_APPS = []\nDATABASES = {"default": {'
+    '"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}\n'
+)
+DJANGO_TEST = (
+    "from django.test import SimpleTestCase\n\n\n"
+    "class T(SimpleTestCase):\n    def test_it(self):\n        self.assertTrue(True)\n"
+)
 PACKAGE = (
     '{"name": "shape", "version": "1.0.0", "license": "MIT", "scripts": {"test": "node test.js"},'
     ' "dependencies": {"is-number": "7.0.0"}'
@@ -169,7 +177,7 @@ SHAPES = {
             + '[dependency-groups]\ntest = ["pytest", "iniconfig"]\n'
             + 'dev = ["no-such-package-of-the-shapes==9"]\n'
         ),
-        left_out=("the group `dev`",),
+        left_out=("`no-such-package-of-the-shapes==9`",),
     ),
     "a line of a list that cannot be had": Shape(
         {
@@ -199,13 +207,34 @@ SHAPES = {
             "from django.core.management import execute_from_command_line\n"
             'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"\n'
             "execute_from_command_line(sys.argv)\n",
-            "site_settings.py": 'SECRET_KEY = "x"\nINSTALLED_APPS = []\n'
-            'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3",'
-            ' "NAME": ":memory:"}}\n',
-            "tests.py": "from django.test import SimpleTestCase\n\n\n"
-            "class T(SimpleTestCase):\n    def test_it(self):\n        self.assertTrue(True)\n",
+            "site_settings.py": DJANGO_SETTINGS,
+            "tests.py": DJANGO_TEST,
             "requirements.txt": "django\n",
         }
+    ),
+    "Django's runner by tox": Shape(
+        {
+            "tox.ini": "[testenv]\ndeps =\n    old: django<2\n    new: django\n"
+            "setenv = DJANGO_SETTINGS_MODULE = tests.settings\n"
+            "commands =\n    python \\\n    -m django test {posargs:tests}\n",
+            "tests/settings.py": DJANGO_SETTINGS,
+            "tests/test_shape.py": DJANGO_TEST,
+            "tests/test_plain.py": "import unittest\n\n\n"
+            "class T(unittest.TestCase):\n    def test_it(self):\n        self.assertTrue(1)\n",
+        }
+    ),
+    "an app of several packages": Shape(
+        {
+            "pyproject.toml": PROJECT + 'dependencies = ["iniconfig"]\n',
+            "app/__init__.py": "",
+            "jobs/__init__.py": "",
+            "tests/test_app.py": USES,
+        },
+        left_out=("the project",),
+    ),
+    "a Pipfile": Shape({"test_shape.py": USES, "Pipfile": '[packages]\niniconfig = "*"\n'}),
+    "a makefile that calls Python": Shape(
+        {"Makefile": "test:\n\tpython check.py\n", "check.py": "assert True\n"}
     ),
     "npm without a lock file": Shape({"package.json": PACKAGE + "}", "test.js": JS_TEST}),
     "the pnpm that is named": Shape(
@@ -257,6 +286,18 @@ SHAPES = {
             ' "scripts": {"test": "npm test --workspaces"}}',
             "a/package.json": PACKAGE + "}",
             "a/test.js": JS_TEST,
+        }
+    ),
+    "parts of a workspace that CI builds": Shape(
+        {
+            "package.json": '{"private": true, "workspaces": ["parts/*"], "scripts": {"build":'
+            ' "mkdir -p parts/a/dist && echo module.exports=1 >parts/a/dist/index.js",'
+            ' "test": "node parts/b/test.js"}}',
+            "parts/a/package.json": '{"name": "a", "version": "1.0.0", "main": "dist/index.js"}',
+            "parts/b/package.json": '{"name": "b", "dependencies": {"a": "1.0.0"}}',
+            "parts/b/test.js": 'require("a") === 1 || process.exit(1)\n',
+            ".github/workflows/ci.yml": "jobs:\n  test:\n    steps:\n"
+            "    - run: npm run build\n    - run: npm test\n",
         }
     ),
     "Python and JavaScript": Shape(
