@@ -111,11 +111,11 @@ class GitRepositories(Repositories):
         run = RunFolder.of(self._runs, run_id)
         self._check_allowed(address.full_name)
         check_token(self._forge, address.full_name, hint="then run again")
-        facts, pull, account = await asyncio.gather(
+        facts, pull = await asyncio.gather(
             self._forge.repository(address.full_name, emit),
             self._forge.pull(address.full_name, named.number, emit),
-            self._forge.account(emit),
         )
+        account = await self._forge.account(emit)  # known by now where its App opened this
         check_open(pull)
         present, _ = self._present_address(address, facts)
         if not await asyncio.to_thread(run.base_git.exists):

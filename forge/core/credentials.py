@@ -1,10 +1,13 @@
-"""What signs in at a forge: one token for everything, or one for each repository."""
+"""What signs in at a forge: one token for everything, or several for each repository."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import SecretStr
 
 from graph import SecretForms
+
+TokenUse = Literal["fetch", "all"]
+"""What a token is for: git reads a repository by one that can do nothing else."""
 
 
 class Credentials(Protocol):
@@ -17,14 +20,14 @@ class Credentials(Protocol):
         """Whether there is anything to sign in with."""
         ...
 
-    async def token(self, full_name: str) -> SecretStr | None:
+    async def token(self, full_name: str, use: TokenUse = "all") -> SecretStr | None:
         """The token for one repository, which lasts for a transfer at least; None: there is none.
 
         Empty `full_name`: for the account's own calls. Raises ForgeError.
         """
         ...
 
-    def renew(self, full_name: str) -> bool:
+    def renew(self, full_name: str, use: TokenUse = "all") -> bool:
         """Whether another token may serve than the one that the forge has just refused."""
         ...
 
@@ -40,8 +43,8 @@ class FixedToken(Credentials):
     def present(self) -> bool:
         return self._token is not None
 
-    async def token(self, full_name: str) -> SecretStr | None:  # noqa: ARG002 - for all alike
+    async def token(self, full_name: str, use: TokenUse = "all") -> SecretStr | None:  # noqa: ARG002 - for all alike
         return self._token
 
-    def renew(self, full_name: str) -> bool:  # noqa: ARG002 - for all alike
+    def renew(self, full_name: str, use: TokenUse = "all") -> bool:  # noqa: ARG002 - for all alike
         return False

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from forge.core.credentials import TokenUse
 from forge.core.forge import GitAccess
 from forge.git.environment import ENVIRONMENT, network, options, sign_in
 from forge.git.process import run_process
@@ -165,11 +166,12 @@ class Git:
         `finish_s`: how long a cancelled command may go on, so that a write comes to its end.
         """
         repo, credentials = _repository(self._access.web, arguments), self._access.credentials
+        use: TokenUse = "all" if arguments[0] == "push" else "fetch"
         result = GitResult("", -1, b"", "")
         for _ in range(2):
-            token = await credentials.token(repo)
+            token = await credentials.token(repo, use)
             result = await self._transfer(arguments, git_dir, environment or {}, token, finish_s)
-            if not (result.sign_in_refused and credentials.renew(repo)):
+            if not (result.sign_in_refused and credentials.renew(repo, use)):
                 break
         return result
 

@@ -29,6 +29,13 @@ def read_bot(github: Any) -> Account:
     return Account(author, user=False, starts_automation=login != _ACTIONS)
 
 
+def read_own_author(pull: Any, login: str) -> Account | None:
+    """The App's account, where a pull request was opened by it."""
+    if not login or pull.user is None or pull.user.login != login:
+        return None
+    return Account(_author(login, int(pull.user.id)), user=False)
+
+
 def read_signing_keys(github: Any, login: str) -> tuple[str, ...]:
     """The keys of SSH and of GPG that an account has put there to be verified by."""
     user = f"/users/{quote(login, safe='')}"

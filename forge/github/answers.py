@@ -6,8 +6,7 @@ from typing import Any, Literal
 from forge.core.forge import MergedPull, Pull, PullFacts, PullText, RepositoryFacts
 
 
-def read_facts(repository: Any) -> RepositoryFacts:
-    facts = repository.raw_data
+def read_facts(facts: Mapping[str, Any]) -> RepositoryFacts:
     return RepositoryFacts(
         number=int(facts["id"]),
         full_name=str(facts["full_name"]),

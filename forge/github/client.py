@@ -29,6 +29,7 @@ from forge.github.account import (
     UNKNOWN,
     read_bot,
     read_installed,
+    read_own_author,
     read_own_repositories,
     read_signing_keys,
     read_user,
@@ -129,16 +130,12 @@ class GitHub(
     ) -> Account:
         if self._account is None:
             await self.access.credentials.token(full_name)  # where there is one, no other is made
+            read = partial(self._read, "the account", read_user, emit, retry_policy, repo="")
             try:
-                self._account = await self._read_account(emit, retry_policy)
+                self._account = await (self._read_bot() if self._app else read())
             except (ForgeForbidden, RepositoryNotFound):
                 self._account = await self._read_bot()
         return self._account
-
-    async def _read_account(self, emit: Emit, retry_policy: RetryPolicy | None) -> Account:
-        if self._app:
-            return await self._read_bot()
-        return await self._read("the account", read_user, emit, retry_policy, repo="")
 
     async def _read_bot(self) -> Account:
         try:
@@ -167,8 +164,11 @@ class GitHub(
         self, full_name: str, emit: Emit, retry_policy: RetryPolicy | None
     ) -> RepositoryFacts:
         def get(github: "Api") -> RepositoryFacts:
-            return read_facts(github.get_repo(full_name))
+            return read_facts(github.get_repo(full_name).raw_data)
 
+        told = await self._app.just_told(full_name) if self._app else None
+        if told and "has_pull_requests" in told:
+            return replace(read_facts(told), push=True)
         facts = await self._read(full_name, get, emit, retry_policy, repo=full_name)
         if facts.push or not self.access.credentials.present:
             return facts
@@ -201,7 +201,10 @@ class GitHub(
 
     async def pull(self, full_name: str, number: int, emit: Emit = unheard) -> PullFacts:
         def get(github: "Api") -> PullFacts:
-            return read_pull_facts(github.get_repo(full_name).get_pull(number))
+            pull = github.get_repo(full_name).get_pull(number)
+            login = self._app.login if self._app else ""
+            self._account = self._account or read_own_author(pull, login)
+            return read_pull_facts(pull)
 
         try:
             what = f"pull request {number} of {full_name}"

@@ -1,18 +1,28 @@
 """Deliveries of an App's webhook: GitHub sends none again by itself."""
 
 import logging
+import re
 from collections import defaultdict
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from forge.core.hook_deliveries import HookDeliveries
 from forge.github.connection import Connection
 from graph.errors import ForgeRejected, RepositoryNotFound
+
+if TYPE_CHECKING:
+    from forge.github.connection import Api
 
 log = logging.getLogger(__name__)
 
 _MOST_TRIES: Final = 3
 """What was refused so often is refused for what it is."""
 _PATH: Final = "/app/hook/deliveries"
+_PAGE: Final = 100
+_MOST_PAGES: Final = 10
+_MOST_ASKED: Final = 100
+"""At once; what is left is asked for the next time."""
+_NEXT: Final = re.compile(r'[?&]cursor=([^&>]{1,200})[^>]{0,500}>; rel="next"')
 
 
 class GitHubDeliveries(Connection, HookDeliveries):
@@ -21,9 +31,13 @@ class GitHubDeliveries(Connection, HookDeliveries):
     async def redeliver_failed(self) -> int:
         if self._app is None:
             return 0
-        rows = await self._ask_as_app("the deliveries", "GET", f"{_PATH}?per_page=100")
+        failed = [row for row in await self._tries("&status=failure") if not _was_taken(row)]
+        if not failed:
+            return 0
+        since = await self._tries("", back_to=min(int(row["id"]) for row in failed))
+        tries = {int(row["id"]): row for row in (*since, *failed)}
         asked = 0
-        for number in _failed(rows):
+        for number in _failed([tries[each] for each in sorted(tries, reverse=True)])[:_MOST_ASKED]:
             try:
                 await self._ask_as_app("a delivery", "POST", f"{_PATH}/{number}/attempts")
             except (ForgeRejected, RepositoryNotFound) as refused:  # too old, or gone
@@ -31,6 +45,32 @@ class GitHubDeliveries(Connection, HookDeliveries):
             else:
                 asked += 1
         return asked
+
+    async def _tries(self, wanted: str, back_to: int = 0) -> list[Any]:
+        """The newest tries, the newest first, as far back as one of them."""
+        rows: list[Any] = []
+        cursor = ""
+        for _ in range(_MOST_PAGES):
+            path = f"{_PATH}?per_page={_PAGE}{wanted}{cursor}"
+            following, found = await self._call_as_app(
+                "the deliveries", partial(_read_page, path=path)
+            )
+            rows += found
+            if not following or not found or int(found[-1]["id"]) <= back_to:
+                break
+            cursor = f"&cursor={following}"
+        return rows
+
+
+def _read_page(github: "Api", path: str) -> tuple[str, list[Any]]:
+    """Where the next page begins, empty after the last one, and the rows of this one."""
+    headers, rows = github.requester.requestJsonAndCheck("GET", path)
+    found = _NEXT.search(str(headers.get("link", "")))
+    return found[1] if found else "", rows
+
+
+def _was_taken(row: Any) -> bool:
+    return 200 <= int(row["status_code"]) < 300
 
 
 def _failed(rows: list[Any]) -> list[int]:
@@ -41,5 +81,5 @@ def _failed(rows: list[Any]) -> list[int]:
     return [
         int(each[0]["id"])
         for each in tries.values()
-        if len(each) < _MOST_TRIES and not any(200 <= row["status_code"] < 300 for row in each)
+        if len(each) < _MOST_TRIES and not any(map(_was_taken, each))
     ]

@@ -70,7 +70,11 @@ class Connection:
     ) -> None:
         self._pool = ClientPool(self._make_client)
         self._app_key = app
-        self._app = InstallationTokens(app, self._ask_as_app, self._pool.drop) if app else None
+        self._app = (
+            InstallationTokens(app, self._ask_as_app, self._find_name, self._pool.drop)
+            if app
+            else None
+        )
         credentials: Credentials = self._app or FixedToken(token)
         self.access = GitAccess(web_address(api_url), credentials, user="x-access-token")
         self.retry_policy = retry_policy or RetryPolicy()
@@ -137,12 +141,24 @@ class Connection:
         def ask(github: "Api") -> Any:
             return github.requester.requestJsonAndCheck(verb, path, input=body)[1]
 
-        attempt = partial(asyncio.to_thread, self._call, what, ask, None, "")
+        return await self._call_as_app(what, ask)
+
+    async def _call_as_app(self, what: str, call: "Callable[[Api], T]") -> T:
+        attempt = partial(asyncio.to_thread, self._call, what, call, None, "")
         policy = self.retry_policy
         try:
             return await retry_transient(attempt, what=self.name, emit=unheard, policy=policy)
         except ForgeUnauthorized as error:
             raise ForgeUnauthorized(error.message, _KEY_HINT) from None
+
+    async def _find_name(self, full_name: str, token: SecretStr) -> str:
+        def get(github: "Api") -> str:
+            path = f"/repos/{full_name}"
+            return str(github.requester.requestJsonAndCheck("GET", path)[1]["full_name"])
+
+        attempt = partial(asyncio.to_thread, self._call, full_name, get, token, "")
+        policy = self.retry_policy
+        return await retry_transient(attempt, what=self.name, emit=unheard, policy=policy)
 
     def _make_client(self, token: SecretStr | None) -> "Api":
         import github as pygithub  # takes a quarter of a second
@@ -192,7 +208,8 @@ class Connection:
     def _map_answer(
         self, what: str, answer: ApiError, token: SecretStr | None, repo: str
     ) -> Exception:
-        error: CodingAgentError = answer.error(what)
+        of_app = self._app.explain(repo, what, answer) if self._app else None
+        error: CodingAgentError = of_app or answer.error(what)
         error = type(error)(self.access.credentials.forms.hide(error.message), error.hint)
         if answer.transient:
             return TransientError(error, reason=answer.reason, asked_s=answer.wait_s)

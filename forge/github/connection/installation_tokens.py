@@ -10,13 +10,14 @@ from typing import Any, Final, Protocol
 
 from pydantic import SecretStr
 
-from forge.core.credentials import Credentials
-from forge.core.retry import Unprocessable
+from forge.core.credentials import Credentials, TokenUse
+from forge.github.api_errors import ApiError
 from graph import SecretForms
 from graph.errors import (
     AppNotInstalled,
     AppSuspended,
     ForgeForbidden,
+    ForgeRejected,
     RepositoryNotFound,
 )
 
@@ -33,7 +34,17 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "metadata": "read",
 }
 """What a token is asked for, as far as the installation has it."""
+_OF_USE: Final[Mapping[TokenUse, Mapping[str, str]]] = {
+    "fetch": {"contents": "read", "metadata": "read"},
+    "all": PERMISSIONS,
+}
+_JUST_S: Final = 10.0
+"""What was told so long ago is as good as what is asked for now."""
+_INSTALLED_S: Final = 60.0
+"""Tokens that are made one after the other take one look at the installation."""
 REQUIRED: Final = ("contents", "pull_requests")
+_MOST_RIGHTS: Final = 200
+"""Characters."""
 _SUSPENDED_HINT: Final = "Unsuspend the App in the settings of {} (Installed GitHub Apps)."
 
 
@@ -46,17 +57,26 @@ class AppKey:
 
 
 class AskAsApp(Protocol):
-    """One call signed with the App's key. Raises ForgeError, RepositoryError, Unprocessable."""
+    """One call signed with the App's key. Raises ForgeError, RepositoryError."""
 
     def __call__(
         self, what: str, verb: str, path: str, body: Mapping[str, Any] | None = None
     ) -> Awaitable[Any]: ...
 
 
+class FindName(Protocol):
+    """The present name of a repository, asked with a token. Raises as AskAsApp does."""
+
+    def __call__(self, full_name: str, token: SecretStr) -> Awaitable[str]: ...
+
+
 @dataclass(frozen=True)
 class _Token:
+    """`repository` is what GitHub told of the one that the token is for."""
+
     value: SecretStr
     expires_at: float
+    repository: Mapping[str, Any] | None = None
 
     @property
     def lasts(self) -> bool:
@@ -66,30 +86,65 @@ class _Token:
 class InstallationTokens(Credentials):
     """Mints a token at its first use and again before it ends; `drop` is told of ended ones."""
 
-    def __init__(self, key: AppKey, ask: AskAsApp, drop: Callable[[SecretStr], None]) -> None:
+    def __init__(
+        self, key: AppKey, ask: AskAsApp, find_name: FindName, drop: Callable[[SecretStr], None]
+    ) -> None:
         lines = key.key.get_secret_value().split()
         self.forms = SecretForms(SecretStr("".join(line for line in lines if "-" not in line)))
         self._ask = ask
+        self._find_name = find_name
         self._drop = drop
-        self._tokens: dict[str, _Token] = {}
+        self._tokens: dict[tuple[str, TokenUse], _Token] = {}
+        self._installed: dict[str, tuple[float, Any]] = {}
+        """Installations, and when they were looked up, by the names of repositories."""
+        self._told: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.login = ""
+        """The name of the App's account, once an installation was looked up."""
 
     @property
     def present(self) -> bool:
         return True
 
-    async def token(self, full_name: str) -> SecretStr:
+    async def token(self, full_name: str, use: TokenUse = "all") -> SecretStr:
         name = full_name.lower()
         if not name and (lasting := await self._any_lasting()):
             return lasting
         async with self._locks[name]:
-            known = self._tokens.get(name)
+            known = self._tokens.get((name, use))
             if known is None or not known.lasts:
-                self.renew(name)
-                known = await (self._mint(full_name) if full_name else self._mint_for_account())
+                self._end(name, use)
+                known = await (
+                    self._mint(full_name, use) if full_name else self._mint_for_account()
+                )
                 self.forms.add(known.value)
-                self._tokens[name] = known
+                self._tokens[name, use] = known
         return known.value
+
+    async def just_told(self, full_name: str) -> Mapping[str, Any] | None:
+        """The repository as GitHub told of it when it made a token a moment ago; only once.
+
+        Raises ForgeError where there is no token for it.
+        """
+        await self.token(full_name)
+        at, told = self._told.pop(full_name.lower(), (0.0, None))
+        return told if told and time.monotonic() - at < _JUST_S else None
+
+    def explain(self, full_name: str, what: str, answer: ApiError) -> ForgeForbidden | None:
+        """What is told of a call that the App alone is refused; None of any other."""
+        _, installation = self._installed.get(full_name.lower(), (0.0, None))
+        said = answer.message.lower()
+        if answer.status != 403 or answer.wait_s is not None or installation is None:
+            return None
+        if "suspended" in said:
+            return _suspended(installation, full_name)
+        if "by integration" not in said:
+            return None
+        asked = " ".join(answer.headers.get("x-accepted-github-permissions", "").split())
+        return ForgeForbidden(
+            f"GitHub refused {what} (403): {answer.message}",
+            _accept_hint(asked[:_MOST_RIGHTS] or "what it lacks", installation, full_name),
+        )
 
     async def _any_lasting(self) -> SecretStr | None:
         """A token that there is, or that is being made already."""
@@ -115,20 +170,58 @@ class InstallationTokens(Credentials):
         """Try the key. Raises ForgeError."""
         await self._ask("the App", "GET", "/app")
 
-    def renew(self, full_name: str) -> bool:
-        if ended := self._tokens.pop(full_name.lower(), None):
-            self._drop(ended.value)
+    def renew(self, full_name: str, use: TokenUse = "all") -> bool:
+        self._installed.pop(full_name.lower(), None)
+        self._end(full_name.lower(), use)
         return True
 
-    async def _mint(self, full_name: str) -> _Token:
+    def _end(self, name: str, use: TokenUse) -> None:
+        if ended := self._tokens.pop((name, use), None):
+            self._drop(ended.value)
+
+    async def _mint(self, full_name: str, use: TokenUse) -> _Token:
+        """One for a repository; where there is none of that name, for what it is called now."""
+        name = full_name.lower()
         try:
-            path = f"/repos/{full_name}/installation"
-            installation = await self._ask("the App's installation", "GET", path)
+            made = await self._make_for(await self._installation(full_name), full_name, use)
+        except AppNotInstalled:
+            if name not in self._installed:
+                raise
+            del self._installed[name]
+            installation = await self._installation(full_name)
+            present = await self._present_name(installation, full_name)
+            made = await self._make_for(installation, present, use)
+        if made.repository:
+            self._told[name] = time.monotonic(), made.repository
+        return made
+
+    async def _installation(self, full_name: str) -> Any:
+        """The one for a repository, looked up just now, that has what is needed there."""
+        at, installation = self._installed.get(full_name.lower(), (0.0, None))
+        if installation is None or time.monotonic() - at > _INSTALLED_S:
+            try:
+                path = f"/repos/{full_name}/installation"
+                installation = await self._ask("the App's installation", "GET", path)
+            except RepositoryNotFound:
+                raise _not_installed(full_name) from None
+            self._installed[full_name.lower()] = time.monotonic(), installation
+            self.login = f"{installation['app_slug']}[bot]"
+        _check_installation(installation, full_name)
+        return installation
+
+    async def _present_name(self, installation: Any, full_name: str) -> str:
+        """What a repository that may have been renamed is called now."""
+        token = await self.reader(installation)
+        try:
+            return await self._find_name(full_name, token)
         except RepositoryNotFound:
             raise _not_installed(full_name) from None
-        _check_installation(installation, full_name)
+        finally:
+            self._drop(token)
+
+    async def _make_for(self, installation: Any, full_name: str, use: TokenUse) -> _Token:
+        permissions = _narrowed(_OF_USE[use], installation["permissions"])
         name = full_name.partition("/")[2]
-        permissions = _narrowed(installation["permissions"])
         return await self._make(installation, full_name, permissions, repositories=[name])
 
     async def _mint_for_account(self) -> _Token:
@@ -145,14 +238,15 @@ class InstallationTokens(Credentials):
         body = {"permissions": permissions, **narrowed}
         try:
             made = await self._ask("an installation token", "POST", path, body)
-        except Unprocessable:
+        except ForgeRejected:  # such a name, or such rights, are not there
             raise _not_installed(full_name) from None
         except ForgeForbidden as refused:
             if "suspended" in refused.message.lower():
                 raise _suspended(installation, full_name) from None
             raise
         expires_at = datetime.fromisoformat(str(made["expires_at"])).timestamp()
-        return _Token(SecretStr(str(made["token"])), expires_at)
+        told = next(iter(made.get("repositories") or ()), None)
+        return _Token(SecretStr(str(made["token"])), expires_at, told)
 
 
 def _check_installation(installation: Any, full_name: str) -> None:
@@ -164,16 +258,21 @@ def _check_installation(installation: Any, full_name: str) -> None:
         rights = " and ".join(name.replace("_", " ").capitalize() for name in missing)
         raise ForgeForbidden(
             f"The App may not write {rights} in {full_name}.",
-            f"Give it Read and write for {rights} in its settings; the owner of {full_name} then"
-            f" accepts that at {installation.get('html_url', 'its installation')}.",
+            _accept_hint(f"Read and write for {rights}", installation, full_name),
         )
 
 
-def _narrowed(granted: Mapping[str, str]) -> dict[str, str]:
+def _accept_hint(rights: str, installation: Any, full_name: str) -> str:
+    page = installation.get("html_url", "its installation")
+    accepting = f"the owner of {full_name} then accepts that at {page}."
+    return f"Give the App {rights} in its settings; {accepting}"
+
+
+def _narrowed(wanted: Mapping[str, str], granted: Mapping[str, str]) -> dict[str, str]:
     """Asking for more than there is would be refused whole."""
     return {
         name: level if granted[name] == "write" else "read"
-        for name, level in PERMISSIONS.items()
+        for name, level in wanted.items()
         if name in granted
     }
 

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from forge.base.clone import tip_of
+from forge.core.repository_address import parse
+from forge.git.command import Git
 from forge.github import AppKey, GitHub
 from forge.github.connection.installation_tokens import RENEW_S
 from graph import unheard
@@ -50,16 +53,18 @@ async def test_a_pull_request_by_an_app(side: TrustedSide, rules_cache: Path) ->
     pull = await ours.publish(ours.publication(base, change))
     assert [made.number for made in side.hosted.pulls.values()] == [pull.number]
     await ours.github.close()
-    (minted,) = app.minted
-    assert minted.repositories == {"sample"}
-    assert minted.permissions == ALL
+    assert [minted.repositories for minted in app.minted] == [{"sample"}] * 2
+    reading, working = sorted(app.minted, key=lambda minted: len(minted.permissions))
+    assert reading.permissions == {"contents": "read", "metadata": "read"}
+    assert working.permissions == ALL
     account = await ours.github.account()
     assert account.author == "my-agent[bot] <4242+my-agent[bot]@users.noreply.github.com>"
     assert not account.user
     assert side.forge.calls("GET", "/installation") == 1
     written = side.runs.parent
     key = app_keys()[0].splitlines()[3]
-    assert not files_that_hold(written, minted.value)
+    for minted in app.minted:
+        assert not files_that_hold(written, minted.value)
     assert not files_that_hold(written, key)
 
 
@@ -70,6 +75,66 @@ async def test_a_token_is_for_one_repository(side: TrustedSide) -> None:
     await ours.github.repository("octo/other")
     assert [minted.repositories for minted in app.minted] == [{"sample"}, {"other"}]
     assert not app.opens(app.minted[0].value, other.full_name)
+
+
+async def test_git_reads_by_a_token_that_can_do_nothing_else(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    await ours.prepare()
+    app.minted = [token for token in app.minted if "write" not in token.permissions.values()]
+    address = parse(ours.url, side.forge.address, allow_local=False)
+    git = Git(ours.github.access)
+    tip = await tip_of(git, address, None, emit=unheard, retry_policy=FAST)
+    assert tip.branch == "main"
+    assert side.forge.calls("POST", "/access_tokens") == 2
+    (reading,) = app.minted
+    assert not app.opens(reading.value, "octo/sample", pushes=True)
+
+
+async def test_a_renamed_repository_is_found_under_its_new_name(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    old = side.url
+    side.forge.rename(side.hosted, "octo/renamed")
+    base = await ours.prepare(old)
+    assert base.full_name == "octo/renamed"
+    assert app.minted[-1].repositories == {"renamed"}
+
+
+async def test_rights_that_were_taken_meanwhile_are_named(side: TrustedSide) -> None:
+    ours, app = as_app(side, lasts_s=1)
+    await ours.github.repository("octo/sample")
+    app.permissions = {"contents": "read", "pull_requests": "write", "metadata": "read"}
+    with pytest.raises(ForgeForbidden, match="may not write Contents") as told:
+        await ours.github.repository("octo/sample")
+    assert "accepts that at" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "hint"),
+    [
+        ("Resource not accessible by integration", ForgeForbidden, "Give the App issues=write"),
+        ("This installation has been suspended", AppSuspended, "Unsuspend the App"),
+    ],
+)
+async def test_what_an_app_is_refused_says_how_to_mend_it(
+    side: TrustedSide, said: str, kind: type[CodingAgentError], hint: str
+) -> None:
+    ours, _ = as_app(side)
+    await ours.github.repository("octo/sample")
+    rights = {"X-Accepted-GitHub-Permissions": "issues=write"}
+    side.forge.fail("POST", "/issues/1/comments", Fault(403, said, rights))
+    with pytest.raises(ForgeForbidden) as raised:
+        await ours.github.create_comment("octo/sample", 1, "Hello.")
+    assert type(raised.value) is kind
+    assert hint in raised.value.hint
+    assert ("/settings/installations/77" in raised.value.hint) == (kind is ForgeForbidden)
+
+
+async def test_what_is_told_with_a_token_is_not_asked_for(side: TrustedSide) -> None:
+    ours, _ = as_app(side)
+    for _ in range(2):
+        facts = await ours.github.repository("octo/sample")
+        assert (facts.full_name, facts.default_branch) == ("octo/sample", "main")
+    assert side.forge.calls("GET", "/repos/octo/sample") == 1
 
 
 async def test_a_token_is_renewed_before_it_ends(side: TrustedSide) -> None:
@@ -98,7 +163,7 @@ async def test_a_push_after_the_token_was_revoked(side: TrustedSide, rules_cache
     app.end_tokens()
     await ours.publish(ours.publication(base, change))
     assert len(side.hosted.pulls) == 1
-    assert len(app.minted) == 2
+    assert len(app.minted) == 4, "two to read by, two for all else"
 
 
 async def test_a_token_that_ends_in_mid_push_is_replaced(
@@ -205,6 +270,28 @@ async def test_what_nobody_took_is_asked_for_again(side: TrustedSide) -> None:
     assert await ours.github.redeliver_failed() == 2
     assert app.redelivered == [9, 7]
     assert await side.github.redeliver_failed() == 0
+
+
+async def test_what_nobody_took_is_found_behind_hundreds_of_others(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    taken = [
+        {"id": number, "guid": f"g{number}", "status_code": 202, "event": "push"}
+        for number in range(500, 240, -1)
+    ]
+    lost = {"id": 240, "guid": "lost", "status_code": 0, "event": "issues"}
+    app.deliveries = [*taken, lost, {**lost, "id": 239, "guid": "g300"}]
+    assert await ours.github.redeliver_failed() == 1
+    assert app.redelivered == [240]
+
+
+async def test_where_all_was_taken_one_call_says_so(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    app.deliveries = [
+        {"id": number, "guid": f"g{number}", "status_code": 202, "event": "push"}
+        for number in range(500, 0, -1)
+    ]
+    assert await ours.github.redeliver_failed() == 0
+    assert side.forge.calls("GET", "/app/hook/deliveries") == 1
 
 
 async def test_a_delivery_that_is_sent_no_more_holds_up_no_other(side: TrustedSide) -> None:

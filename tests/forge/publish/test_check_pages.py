@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from forge.core import RECEIPT_CHECK
 from forge.publish.record import load
 from forge.publish.service import ForgePublisher
-from forge.receipt import read_page
+from forge.receipt import CheckProgress, read_page
 from graph.errors import ForgeForbidden, PushRejected
 from tests.forge.github.test_app import as_app
 from tests.forge.publish.test_follow_up import THEIRS, follow
@@ -223,4 +223,19 @@ async def test_a_follow_up_asks_the_forge_little(ours: TrustedSide) -> None:
     await follow(ours, base, change)
     (check,) = checks(ours)
     assert check["conclusion"] == "neutral"
+    assert len(asked(ours)) <= 15, "\n".join(asked(ours))
+
+
+async def test_a_cold_follow_up_shows_how_far_it_is_by_few_calls(ours: TrustedSide) -> None:
+    pull = await add_pull(ours, THEIRS, author="my-agent[bot]")
+    ours.forge.requests.clear()
+    progress = CheckProgress(ours.runs, ours.github)
+    base = await prepare_pull(ours, pull)
+    progress.show("r1", base, "code")
+    change = await change_on(ours, base, lambda work: (work / "more.txt").write_text("ours\n"))
+    await asyncio.wait([progress.work("r1")])
+    await ours.publisher.check_publishable("r1", base, pull.head, None, ours.events.append)
+    await follow(ours, base, change)
+    await progress.end("r1", "succeeded")
+    assert [check["conclusion"] for check in checks(ours)] == ["neutral"] * 2
     assert len(asked(ours)) <= 15, "\n".join(asked(ours))

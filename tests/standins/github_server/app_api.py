@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.standins.github_server.apps import HostedApp, token_answer
+from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import problem
 from tests.standins.github_server.repository import HostedRepository
 
@@ -18,6 +19,7 @@ class AppForge(Protocol):
     app: HostedApp | None
     conversions: dict[str, dict[str, Any]]
     address: str
+    shapes: Shapes
 
     def find(self, full_name: str) -> HostedRepository | None: ...
 
@@ -62,8 +64,16 @@ class AppApi:
         made = self._forge.conversions.pop(request.path_params["code"], None)
         return JSONResponse(made, 201) if made else problem(404, "Not Found")
 
-    async def _deliveries(self, _: Request, app: HostedApp) -> Response:
-        return JSONResponse(app.deliveries)
+    async def _deliveries(self, request: Request, app: HostedApp) -> Response:
+        query = request.query_params
+        begin, size = int(query.get("cursor", "0")), min(int(query.get("per_page", "30")), 100)
+        failed = query.get("status") == "failure"
+        rows = [row for row in app.deliveries if not (failed and 200 <= row["status_code"] < 300)]
+        answer = JSONResponse(rows[begin : begin + size])
+        if begin + size < len(rows):
+            following = request.url.include_query_params(cursor=begin + size)
+            answer.headers["Link"] = f'<{following}>; rel="next"'
+        return answer
 
     async def _redeliver(self, request: Request, app: HostedApp) -> Response:
         app.redelivered.append(request.path_params["number"])
@@ -86,8 +96,14 @@ class AppApi:
     async def _mint(self, request: Request, app: HostedApp) -> Response:
         if app.suspended or request.path_params["number"] in app.refused:
             return problem(403, "This installation has been suspended")
-        minted = app.mint(await request.json())
+        asked = await request.json()
+        named = [self._forge.find(f"{app.owner}/{name}") for name in asked.get("repositories", ())]
+        repositories = [each for each in named if each]
+        if len(repositories) < len(named):
+            return problem(422, "There is at least one repository that does not exist.")
+        minted = app.mint(asked)
         if minted is None:
             said = "The permissions requested are not granted to this installation."
             return problem(422, said)
-        return JSONResponse(token_answer(minted), 201)
+        shown = [self._forge.shapes.repository(each) for each in repositories]
+        return JSONResponse(token_answer(minted, shown), 201)

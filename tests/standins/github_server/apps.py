@@ -60,11 +60,13 @@ class HostedApp:
         lasts_s = claims["exp"] - time.time()
         return scheme == "Bearer" and claims["iss"] == self.app_id and lasts_s <= _LONGEST_JWT_S
 
-    def opens(self, token: str, full_name: str) -> bool:
-        """Whether a token of this App, still alive, is one for the repository."""
+    def opens(self, token: str, full_name: str, *, pushes: bool = False) -> bool:
+        """Whether a token of this App, still alive, is one for the repository, and for pushes."""
         owner, _, name = full_name.lower().partition("/")
         found = next((minted for minted in self.minted if minted.value == token), None)
         if found is None or found.expires_at <= time.time() or self.suspended:
+            return False
+        if pushes and found.permissions.get("contents") != "write":
             return False
         alone = not found.repositories or name in found.repositories
         return not full_name or (owner == self.owner.lower() and alone)
@@ -100,12 +102,13 @@ class HostedApp:
         return _LEVELS.get(self.permissions.get(name, ""), 0)
 
 
-def token_answer(minted: MintedToken) -> Json:
+def token_answer(minted: MintedToken, repositories: list[Json]) -> Json:
     until = datetime.fromtimestamp(minted.expires_at, UTC)
     return {
         "token": minted.value,
         "expires_at": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "permissions": dict(minted.permissions),
+        **({"repositories": repositories} if repositories else {}),
     }
 
 

@@ -8,6 +8,8 @@ from tests.standins.github_server.repository import HostedPull, HostedRepository
 
 Json = dict[str, Any]
 
+APP_USER = 4242
+
 
 class Shapes:
     """Makes answers whose links lead back to this server."""
@@ -23,7 +25,7 @@ class Shapes:
         slug, is_bot, _ = login.partition("[bot]")
         return {
             "login": login,
-            "id": self._user_id if login == self._login else 1 + sum(login.encode()),
+            "id": self._user_id if login == self._login else _number_of(login),
             "url": f"{self._api}/users/{quote(login)}",
             "html_url": f"{self._web}/apps/{slug}" if is_bot else f"{self._web}/{login}",
             "type": "Bot" if is_bot else "User",
@@ -52,6 +54,7 @@ class Shapes:
             "visibility": "private" if repository.private else "public",
             "permissions": self._permissions(repository),
             "allow_forking": True,
+            "has_pull_requests": True,
         }
 
     def commit(
@@ -158,3 +161,8 @@ class Shapes:
     def _permissions(self, repository: HostedRepository) -> Json:
         push = repository.push
         return {"admin": False, "maintain": False, "push": push, "triage": push, "pull": True}
+
+
+def _number_of(login: str) -> int:
+    """An account's own number; that of all Apps is one."""
+    return APP_USER if login.endswith("[bot]") else 1 + sum(login.encode())

@@ -13,7 +13,7 @@ from tests.standins.github_server.check_api import CheckApi
 from tests.standins.github_server.conversations import ConversationApi
 from tests.standins.github_server.key_api import KeyApi
 from tests.standins.github_server.pages import page_of
-from tests.standins.github_server.payloads import Shapes
+from tests.standins.github_server.payloads import APP_USER, Shapes
 from tests.standins.github_server.problems import invalid, problem, unprocessable
 from tests.standins.github_server.repository import HostedPull, HostedRepository, now
 from tests.standins.github_server.tags import tagged
@@ -126,7 +126,8 @@ class ForgeApi:
         names, app = request.path_params, self._forge.app
         token = request.headers.get("authorization", "").partition(" ")[2]
         full_name = f"{names['owner']}/{names['name']}" if "owner" in names else ""
-        return app is not None and app.opens(token, full_name)
+        writes = bool(full_name) and request.method != "GET"
+        return app is not None and app.opens(token, full_name, pushes=writes)
 
     async def _user(self, request: Request) -> Response:
         if refused := self._sign_in(request):
@@ -330,7 +331,7 @@ class ForgeApi:
             return refused
         asked = await request.json()
         if "viewer" in asked["query"] and (app := self._forge.app):
-            viewer = {"login": f"{app.slug}[bot]", "databaseId": 4242}
+            viewer = {"login": f"{app.slug}[bot]", "databaseId": APP_USER}
             return JSONResponse({"data": {"viewer": viewer}})
         node = asked["variables"]["input"]["pullRequestId"]
         pull = self._by_node(str(node))

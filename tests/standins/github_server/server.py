@@ -254,7 +254,7 @@ class ForgeServer:
         scheme, _, pair = sent.partition(" ")
         if self.app and scheme == "Basic":
             token = b64decode(pair).decode().partition(":")[2]
-            if self.app.opens(token, f"{names['owner']}/{names['name']}"):
+            if self.app.opens(token, f"{names['owner']}/{names['name']}", pushes=_pushes(request)):
                 return token
         return self.token
 
@@ -288,8 +288,7 @@ def _git_refusal(
     """What GitHub answers to who may not read or push, None where the request may go on."""
     pair = b64encode(f"x-access-token:{token}".encode()).decode()
     sent = request.headers.get("authorization")
-    services = (request.path_params["service"], request.query_params.get("service"))
-    pushes = "git-receive-pack" in services
+    pushes = _pushes(request)
     if sent is not None and sent != f"Basic {pair}":
         return unauthorized()
     if sent is None and (repository is None or repository.private or pushes):
@@ -302,3 +301,8 @@ def _git_refusal(
         said = f"Permission to {repository.full_name}.git denied."
         return Response(said, 403, media_type="text/plain")
     return None
+
+
+def _pushes(request: Request) -> bool:
+    services = (request.path_params["service"], request.query_params.get("service"))
+    return "git-receive-pack" in services
