@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Unpack
 
 from graph import Base
-from graph.errors import CodingAgentError, RepositoryError, SandboxLost
+from graph.errors import CodingAgentError, RepositoryError, SandboxLost, StoreError
 from sandbox.core.protocol import ExecResult, RunOptions, Sandbox, Saved, TreeRestored
 from sandbox.tree.take_patch import take_change
 
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _MOST_LOSSES = 4
 _LAST_SAVE_S = 5.0
+_AGAIN_TIMES_QUIET = 5
 _MAY_HAVE_RUN = "What was being done may have run in part, in the tree that is gone"
 
 Reopen = Callable[[], Awaitable[tuple[Sandbox, str]]]
@@ -51,6 +52,8 @@ class AutosavedTree(Sandbox):
         self._message = ""
         self._busy = 0
         self._last_used = self._last_saved = time.monotonic()
+        self._again_at = 0.0
+        """Before that what could not be saved is not tried again."""
         self._unsaved = False
         self._digest = b""
         self._closed = False
@@ -125,7 +128,7 @@ class AutosavedTree(Sandbox):
             yield
         finally:
             self._busy -= 1
-            self._last_used = time.monotonic()
+            self._last_used, self._again_at = time.monotonic(), 0.0
 
     async def _save_now_and_then(self, saved: Saved) -> None:
         wanted = True
@@ -133,7 +136,8 @@ class AutosavedTree(Sandbox):
             await asyncio.sleep(self._quiet_s / 2)
             now = time.monotonic()
             quiet = not self._busy and now - self._last_used >= self._quiet_s
-            if self._unsaved and (quiet or now - self._last_saved >= self._every_s):
+            due = quiet or now - self._last_saved >= self._every_s
+            if self._unsaved and due and now >= self._again_at:
                 wanted = await self._save(saved)
 
     async def _save(self, saved: Saved) -> bool:
@@ -149,8 +153,10 @@ class AutosavedTree(Sandbox):
         except asyncio.CancelledError:
             self._unsaved = True
             raise
-        except (SandboxLost, RepositoryError) as error:
+        except (SandboxLost, RepositoryError, StoreError) as error:
             log.info("A tree's change cannot be saved now: %s", error.message)
+            self._unsaved = True
+            self._again_at = time.monotonic() + _AGAIN_TIMES_QUIET * self._quiet_s
         except CodingAgentError as error:
             log.warning("A tree's change is not saved any more: %s", error.message)
             return False

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from graph.errors import RoleSuperseded, SandboxLost
+from graph.errors import CodingAgentError, RoleSuperseded, SandboxLost, StoreUnavailable
 from sandbox.backends.modal.autosaved_tree import AutosavedTree
 from sandbox.core.protocol import Sandbox, Saved
 from sandbox.tree.take_patch import take_change
@@ -25,6 +25,8 @@ class Kept(Saved):
         self.stale = False
         self.held: asyncio.Event | None = None
         """Where there is one, the first save sets it and does not come to its end."""
+        self.fault: CodingAgentError | None = None
+        """Met by the next save."""
 
     async def newest(self) -> tuple[bytes, float] | None:
         return None
@@ -33,6 +35,9 @@ class Kept(Saved):
         if self.held and not self.held.is_set():
             self.held.set()
             await asyncio.Event().wait()
+        fault, self.fault = self.fault, None
+        if fault:
+            raise fault
         self.patches.put_nowait(patch)
         if self.stale:
             raise RoleSuperseded("a newer call took over")
@@ -135,3 +140,17 @@ async def test_a_save_that_the_end_cuts_short_is_made_again(run: SampleRun) -> N
         await tree.write("work.txt", b"done\n")
         await asyncio.wait_for(kept.held.wait(), 20)
     assert b"+done" in await kept.next()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [StoreUnavailable("It does not answer."), SandboxLost("It does not answer.")],
+    ids=["store", "sandbox"],
+)
+async def test_what_cannot_be_saved_for_a_moment_is_saved_a_moment_later(
+    run: SampleRun, fault: CodingAgentError
+) -> None:
+    async with lasting(run, 60, 0.02) as (tree, kept):
+        kept.fault = fault
+        await tree.write("work.txt", b"done\n")
+        assert b"+done" in await kept.next()
