@@ -96,6 +96,10 @@ class Deployment(ABC):
     def records(self) -> DeployedRecords:
         return records_of(self.configuration.settings, self.backend)
 
+    @cached_property
+    def run_notes(self) -> NoteReader:
+        return NoteReader(self.backend.changes, VersionChain(self.backend), self.backend.runs)
+
     async def drive_run(self, run_id: str, *, call: str) -> None:
         """Drive one run until it ends or waits. `call` names all tries of this call.
 
@@ -190,13 +194,13 @@ class Deployment(ABC):
 
             assert ROLES  # imported while nobody waits
             return
-        asked, backend, runs = RoleTask.model_validate(task), self.backend, self.mount.root / "runs"
+        asked, runs = RoleTask.model_validate(task), self.mount.root / "runs"
         worker = RoleWorker(
             asked,
             call=call,
             mount=self.mount,
-            notes=backend.changes,
-            runs=NoteReader(backend.changes, VersionChain(backend), backend.runs),
+            notes=self.backend.changes,
+            runs=self.run_notes,
         )
         claude, fence = self.configuration.claude(), RoleWorkerFence(worker)
         role = make_role(

@@ -37,7 +37,10 @@ async def put_run_note(notes: Table, run: Run) -> None:
 
 
 class NoteReader:
-    """Reads what a role is to know of its run: the note, or the record where that is in a table."""
+    """Reads what a role is to know of its run: the note, or the record where that is in a table.
+
+    One serves a process: of all runs, the records are in the same place.
+    """
 
     def __init__(self, notes: Table, chain: VersionChain, copies: Table) -> None:
         """`copies` has the newest version of each run; a copy may come late, or not at all."""
@@ -50,15 +53,22 @@ class NoteReader:
 
     async def read(self, run_id: str) -> RunNote | None:
         """None where there is no such run."""
-        note: dict[str, Any] | None = None
         if self._is_noted is not False:
-            note = await self._notes.get(run_note(run_id))
-            self._is_noted = self._is_noted or note is not None
-        if self._is_noted:
-            return RunNote(**note) if note else None
+            note: dict[str, Any] | None = await self._notes.get(run_note(run_id))
+            self._is_noted = self._is_noted or note is not None or None
+            if self._is_noted:
+                return RunNote(**note) if note else None
+        version = await self._read_record(run_id)
+        if version is None:
+            return None
+        self._is_noted = False
+        return RunNote.of(version.run)
+
+    async def _read_record(self, run_id: str) -> RunVersion | None:
         copy = await self._copies.get(run_id)
         version = RunVersion.load(copy) if copy else await self._chain.newest(run_id)
-        if version and self._read and self._read.number > version.number:
-            version = self._read
+        before = self._read
+        if version and before and before.run.run_id == run_id and before.number > version.number:
+            version = before
         self._read = version
-        return RunNote.of(version.run) if version else None
+        return version

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from graph import Event, RetryPolicy, Role, RoleResult, RoleTask, RunFolder, retry
+from graph.calls import end_tasks
 from graph.errors import CodingAgentError, RoleSuperseded, StoreError
 from runs.driving import run_folder_files as folder
 from runs.remote_roles.caller import wait_visible
@@ -62,7 +63,7 @@ class RoleWorker:
         self._task = task
         self._told = runs
         self._look_s = look_s
-        self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._items: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._looks = _LOOKS_A_RENEWAL - 1
         """Since the slot's note was renewed; the first look does so, too."""
         self._numbered = 0
@@ -75,21 +76,21 @@ class RoleWorker:
         """
         yield {"call": self._call}
         work = asyncio.create_task(self._work(role))
+        work.add_done_callback(lambda _: self._items.put_nowait(None))
         try:
-            while not (work.done() and self._items.empty()):
-                coming = asyncio.create_task(self._items.get())
-                first = asyncio.FIRST_COMPLETED
-                await asyncio.wait((coming, work), timeout=_BEAT_S, return_when=first)
-                if coming.done():
-                    yield coming.result()
-                    continue
-                coming.cancel()
-                if not work.done():
-                    yield {}
+            while (item := await self._next_item()) is not None:
+                yield item
             yield work.result()
         finally:
-            work.cancel()
-            await asyncio.wait((work,))
+            await end_tasks(work)
+
+    async def _next_item(self) -> dict[str, Any] | None:
+        """The next event, an empty item in a silence, None once the work has ended."""
+        try:
+            async with asyncio.timeout(_BEAT_S):
+                return await self._items.get()
+        except TimeoutError:
+            return {}
 
     def is_superseded(self, note: Any) -> bool:
         """Whether another call has, or had, the slot since."""
@@ -106,8 +107,8 @@ class RoleWorker:
             if not await retry(self._is_first_try, _NOTE_POLICY, on=StoreError):
                 await self._leave_slot()
                 return {}
-            await self._acquire_slot()
             try:
+                await self._acquire_slot()
                 await wait_visible(self.mount, self._is_handed_over)
                 result = (await self._run_while_wanted(role)).model_dump(mode="json")
             finally:
@@ -126,13 +127,16 @@ class RoleWorker:
 
     async def _acquire_slot(self) -> None:
         """Take the slot once the call before has left it, or is silent."""
-        while note := await self.notes.get(self.key):
-            if note["fence"] > self._task.fence:
+        while not await self.notes.add(self.key, self._note()):
+            note = await self.notes.get(self.key)
+            if not self.is_superseded(note):  # the answer of the call that added it was lost
+                return
+            if note and note["fence"] > self._task.fence:
                 raise self.superseded_error()
-            if time.time() - note["at"] > _SILENT_S:
-                break
-            await asyncio.sleep(_PAUSE_S)
-        await self.notes.put(self.key, self._note())
+            if note and time.time() - note["at"] > _SILENT_S:
+                await self.notes.put(self.key, self._note())
+                return
+            await asyncio.sleep(_PAUSE_S if note else 0)
 
     async def _release_slot(self) -> None:
         """Commit what there is, so that nothing of this call comes later; then give the slot up."""
@@ -168,9 +172,7 @@ class RoleWorker:
             watching.result()
             raise self.superseded_error()
         finally:
-            for task in (playing, watching):
-                task.cancel()
-            await asyncio.wait((playing, watching))
+            await end_tasks(playing, watching)
 
     def _emit(self, event: Event) -> None:
         self._items.put_nowait({"event": event.model_dump(mode="json")})
@@ -192,9 +194,11 @@ class RoleWorker:
             return False
         self._looks += 1
         if self._looks >= _LOOKS_A_RENEWAL:
-            if self.is_superseded(await self.notes.get(self.key)):
+            note = await self.notes.get(self.key)
+            if self.is_superseded(note):
                 return False
-            await self.notes.put(self.key, self._note())
+            if time.time() - note["at"] > self._look_s:
+                await self.notes.put(self.key, self._note())
             self._looks = 0
         await self._fetch_messages(told.messages)
         return True

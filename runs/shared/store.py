@@ -7,14 +7,16 @@ the tail.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
-from graph import Status
-from graph.errors import RunNotFound, StoreUnavailable
+from graph import RetryPolicy, Status, retry
+from graph.errors import RunNotFound, StoreError, StoreUnavailable
 from runs.model.attempts import Step
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.log_entry import Entry
@@ -36,7 +38,10 @@ from runs.store.act import Act, ActPlace
 from runs.store.outcome import Outcome
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
+log = logging.getLogger(__name__)
+
 _TRIES: Final = 20
+_FOLLOWING_POLICY: Final = RetryPolicy(attempts=4, first_s=0.2)
 _FRESH_S: Final = 0.3
 _OWN_FRESH_S: Final = 15.0
 _ALL: Final = 1_000_000
@@ -152,7 +157,7 @@ class SharedStore:
 
     async def archive_tail(self, run_id: str) -> None:
         for _ in range(_TRIES):
-            version = await self._chain.newest(run_id)
+            version = await self._newest(run_id)
             if version is None or not version.tail:
                 return
             if version.run.is_held(time.time(), frozenset()):
@@ -256,13 +261,16 @@ class SharedStore:
         """The newest version; of a watched run, one that all its watchers share for a moment."""
         followed = self._following.get(run_id)
         if followed is None:
-            own = self._find_own(run_id)
-            return await (self._chain.newest_after(own) if own else self._chain.newest(run_id))
+            return await self._newest(run_id)
         async with followed.lock:
             if time.monotonic() - followed.checked > _FRESH_S:
                 followed.version = await self._chain.newest(run_id)
                 followed.checked = time.monotonic()
             return followed.version
+
+    async def _newest(self, run_id: str) -> RunVersion | None:
+        own = self._find_own(run_id)
+        return await (self._chain.newest_after(own) if own else self._chain.newest(run_id))
 
     async def _add(
         self, base: RunVersion, step: Step, *, archive: bool = False
@@ -283,8 +291,8 @@ class SharedStore:
             self._own[run_id] = (time.monotonic(), added)
         if run_id in self._keys:
             self._keys[run_id].update(kept.key for kept in new if kept.key)
-        await self._index.record(added, base)
-        await self._acts.add(added.run, [kept.event for kept in new])
+        await _again(partial(self._index.record, added, base))
+        await _again(partial(self._acts.add, added.run, [kept.event for kept in new]))
         await self._notify_readers(added, list(new))
         return added
 
@@ -304,8 +312,11 @@ class SharedStore:
         if followed := self._following.get(run_id):
             followed.add([kept.event for kept in new])
             followed.version, followed.checked = version, time.monotonic()
-        for item in tail_items(new):
-            await self._backend.tail.put(run_id, item)
+        try:
+            for item in tail_items(new):
+                await self._backend.tail.put(run_id, item)
+        except StoreError as error:  # readers look at the record where the tail says nothing
+            log.warning("the tail of run %s is late: %s", run_id, error)
         self._notify(run_id)
         for observer in self._observers:
             for kept in new:
@@ -324,6 +335,11 @@ class SharedStore:
         if version is None:
             raise RunNotFound(f"There is no run {run_id!r}.")
         return version.run
+
+
+async def _again(call: Callable[[], Awaitable[None]]) -> None:
+    """What follows a change is tried again by itself: the change has been made."""
+    await retry(call, _FOLLOWING_POLICY, on=StoreError)
 
 
 def _is_to_be_filed(base: RunVersion, version: RunVersion) -> bool:

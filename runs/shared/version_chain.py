@@ -84,17 +84,18 @@ class VersionChain:
         return version
 
     async def _is_first(self, key: str, kept: dict[str, Any]) -> bool:
-        """Add the entry that decides. One whose answer was lost may be there all the same."""
-        table, unsure = self._backend.changes, False
+        """Add the entry that decides. One whose answer was lost may be there all the same.
+
+        Here it is asked for again, and by the client of a table, which does not tell.
+        """
+        table = self._backend.changes
 
         async def add() -> bool:
             if await table.add(key, kept):
                 return True
-            return unsure and (await table.get(key) or {}).get("token") == kept["token"]
+            return bool((await table.get(key) or {}).get("token") == kept["token"])
 
         def tell(error: StoreError, *_: float) -> None:
-            nonlocal unsure
-            unsure = True
             log.warning("an entry is added once more: %s", error)
 
         return await retry(add, _RETRY_POLICY, on=StoreError, tell=tell)

@@ -7,20 +7,26 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graph.errors import StoreUnavailable
+from graph.errors import StoreFull, StoreUnavailable
 from runs.shared.backend import StorageBackend
 
 
 class MemoryTable:
     """Values are kept as JSON: what is plain data alone comes back. Each call lets others go.
 
-    The next `lost` calls of `add` do what they are asked, and their answer is lost. `read` counts
-    the entries that were asked for.
+    The next `lost` calls of `add` do what they are asked, and their answer is lost; `repeated`
+    names entries that a client asks for once more by itself then; what is put as an `unanswered`
+    one is there, and nothing is ever said of it. `read` counts the entries that
+    were asked for.
     """
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
         self.lost = 0
+        self.failing = 0
+        """So many calls of `put` fail."""
+        self.repeated = set[str]()
+        self.unanswered = set[str]()
         self.read = 0
 
     async def get(self, key: str) -> Any:
@@ -30,7 +36,15 @@ class MemoryTable:
 
     async def put(self, key: str, value: Any) -> None:
         await asyncio.sleep(0)
+        if self.failing:
+            self.failing -= 1
+            raise StoreUnavailable("it does not answer")
         self.kept[key] = json.dumps(value)
+        await self._answer(key)
+
+    async def _answer(self, key: str) -> None:
+        if key in self.unanswered:
+            await asyncio.Event().wait()
 
     async def add(self, key: str, value: Any) -> bool:
         await asyncio.sleep(0)
@@ -38,7 +52,8 @@ class MemoryTable:
         if self.lost:
             self.lost -= 1
             raise StoreUnavailable("the answer was lost")
-        return added
+        await self._answer(key)
+        return added and key not in self.repeated
 
     async def pop(self, key: str) -> None:
         await asyncio.sleep(0)
@@ -52,14 +67,17 @@ class MemoryTable:
 
 
 class MemoryTail:
-    """`read` counts the items that were handed to readers."""
+    """`read` counts the items that were handed to readers. While it `is_full` it takes none."""
 
     def __init__(self) -> None:
         self.items: dict[str, list[Any]] = {}
         self.read = 0
+        self.is_full = False
         self._changed = asyncio.Condition()
 
     async def put(self, partition: str, item: Any) -> None:
+        if self.is_full:
+            raise StoreFull("The tail takes no more now.")
         async with self._changed:
             self.items.setdefault(partition, []).append(item)
             self._changed.notify_all()

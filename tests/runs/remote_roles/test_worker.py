@@ -40,6 +40,9 @@ class Bench:
         self.store = SharedStore(self.shared.backend, service="driver", slots=1, mount=self.mount)
         self.run_id = ""
         self.look_s = 1.5
+        self.told = NoteReader(
+            self.notes, VersionChain(self.shared.backend), self.shared.backend.runs
+        )
 
     @property
     def task(self) -> RoleTask:
@@ -58,9 +61,7 @@ class Bench:
             call=call,
             mount=self.mount,
             notes=self.notes,
-            runs=NoteReader(
-                self.notes, VersionChain(self.shared.backend), self.shared.backend.runs
-            ),
+            runs=self.told,
             look_s=self.look_s,
         )
 
@@ -109,6 +110,56 @@ async def test_a_call_that_is_begun_again_says_nothing_and_leaves_the_slot(bench
     assert [item for item in await bench.play("in-1", says) if item] == [{"call": "in-1"}]
     async with asyncio.timeout(60):
         assert (await bench.play("in-2", says))[-1] == {"result": RESULT.model_dump(mode="json")}
+
+
+async def test_a_slot_that_a_client_asks_for_again_by_itself_is_taken_at_once(
+    bench: Bench,
+) -> None:
+    bench.notes.repeated.add(role_note(bench.run_id))
+    async with asyncio.timeout(5):
+        assert (await bench.play("in-1", says))[-1] == {"result": RESULT.model_dump(mode="json")}
+
+
+async def test_a_call_asks_seldom(bench: Bench) -> None:
+    """Of the record and the slot as it begins, and of the slot at its end."""
+    await bench.play("in-1", says)
+    tables = bench.shared.tables["runs"], bench.notes
+    read = sum(table.read for table in tables)
+    assert (await bench.play("in-2", says))[-1] == {"result": RESULT.model_dump(mode="json")}
+    assert sum(table.read for table in tables) <= read + 3
+
+
+async def test_a_call_that_is_cancelled_as_it_takes_the_slot_gives_it_back(bench: Bench) -> None:
+    """What it asked for may have been done, though no answer came."""
+    slot = role_note(bench.run_id)
+    bench.notes.unanswered.add(slot)
+    call = asyncio.create_task(bench.play("in-1", says))
+    await until(lambda: slot in bench.notes.kept)
+    call.cancel()
+    await asyncio.wait((call,))
+    assert slot not in bench.notes.kept
+
+
+async def test_a_call_that_is_cancelled_again_as_it_saves_leaves_nothing_at_work(
+    bench: Bench,
+) -> None:
+    begun, others = asyncio.Event(), asyncio.all_tasks()
+
+    async def saves(_: Emit) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+
+    call = asyncio.create_task(bench.play("in-1", saves))
+    await begun.wait()
+    for _ in range(2):
+        call.cancel()
+        await asyncio.sleep(0.01)
+    await asyncio.wait((call,))
+    assert role_note(bench.run_id) not in bench.notes.kept
+    assert asyncio.all_tasks() == others
 
 
 async def test_a_message_that_is_numbered_before_it_can_be_read_is_heard(bench: Bench) -> None:

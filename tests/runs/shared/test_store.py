@@ -114,6 +114,45 @@ async def test_a_change_whose_answer_is_lost_is_made_once(
     assert [event.data["text"] for event in await store.events(run.run_id, 0, 10)] == ["a"]
 
 
+async def test_a_change_that_a_client_asks_for_again_by_itself_is_made_once(
+    store: SharedStore, shared: SharedPlaces
+) -> None:
+    """It is told then that the entry is there already: its own."""
+    run, _ = await store.create(run_of(), None, lambda _: [])
+    shared.tables["changes"].repeated.add(f"{run.run_id}/2")
+    await append(store, run, "a")
+    assert [event.data["text"] for event in await store.events(run.run_id, 0, 10)] == ["a"]
+
+
+async def test_a_tail_that_takes_nothing_keeps_no_event_from_the_log(
+    shared: SharedPlaces,
+) -> None:
+    """Nor is it told twice: who reads finds it in the record."""
+    driver = driver_of(shared)
+    run, _ = await driver.create(held_by("driver"), None, lambda _: [])
+    shared.tail.is_full = True
+    await append(driver, run, "a")
+    shared.tail.is_full = False
+    await append(driver, run, "b")
+    web = SharedStore(shared.backend, service="web", slots=SLOTS, look_s=0.1)
+    with web.watch(run.run_id):
+        events = await web.events(run.run_id, 0, 10)
+    assert [event.data["text"] for event in events] == ["a", "b"]
+    await web.close()
+
+
+async def test_a_row_that_fails_for_a_moment_has_no_change_made_twice(
+    shared: SharedPlaces,
+) -> None:
+    driver = driver_of(shared)
+    run, _ = await driver.create(held_by("driver"), None, lambda _: [])
+    shared.tables["live"].failing = 1
+    waiting = {"status": "waiting", "lease": None}
+    await driver.transact(run.run_id, lambda found: Step(found.replace(**waiting), (text("once"),)))
+    assert [event.data["text"] for event in await driver.events(run.run_id, 0, 10)] == ["once"]
+    assert [found.run_id for found in await driver.find(RunQuery(status="waiting"))] == [run.run_id]
+
+
 async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
     store: SharedStore, shared: SharedPlaces
 ) -> None:
