@@ -17,17 +17,20 @@ async def claim_run(
     lease: Lease,
     *,
     started: Callable[[Run], RunStarted],
-    dead_services: frozenset[str],
+    dead_services: Callable[[Run], frozenset[str]],
     suspects: bool = True,
 ) -> Run | None:
-    """The run, held by this lease from now on; None where it is another's, or none."""
+    """The run, held by this lease from now on; None where it is another's, or none.
+
+    `dead_services` says of the run as it is which services that may hold it are dead.
+    """
 
     def decide(run: Run) -> Step | None:
         return claiming.claim(
             run,
             lease=lease,
             now=time.time(),
-            dead_services=dead_services,
+            dead_services=dead_services(run),
             started=started(run),
             suspects=suspects,
         )

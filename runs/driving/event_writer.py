@@ -45,6 +45,8 @@ class EventWriter:
         self._gather_s = gather_s
         self._policy = policy
         self._wanted = asyncio.Event()
+        self.newest: tuple[float, Run] | None = None
+        """The run as it was recorded last, and when (monotonic) that was asked for."""
 
     def put(self, entry: Entry) -> None:
         self._pending.append(entry)
@@ -80,11 +82,13 @@ class EventWriter:
             return transitions.record(run, token=self._token, now=time.time(), entries=entries)
 
         async def transact() -> None:
+            asked = time.monotonic()
             try:
-                await self._store.transact(self._run_id, record)
+                run = await self._store.transact(self._run_id, record)
             except StoreError as error:
                 failures.append(error)
                 raise
+            self.newest = (asked, run) if run else None
 
         await when_available(transact, self._policy, what=f"the log of run {self._run_id}")
 

@@ -194,7 +194,7 @@ class LocalDispatcher:
         run = await claim_run(
             *(self._store, run_id, lease),
             started=self._started,
-            dead_services=dead_services,
+            dead_services=lambda _: dead_services,
             suspects=suspects,
         )
         self._let_go(run_id)

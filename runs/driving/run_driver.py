@@ -99,6 +99,14 @@ class RunDriver:
         )
         await self._context.store.transact(self.run_id, step)
 
+    @property
+    def newest(self) -> tuple[float, Run] | None:
+        """The run as its log was written last, and since when (monotonic) it is known to be so.
+
+        What others want of it is in there, too: of who would change it at once, one does.
+        """
+        return self._writer.newest
+
     def drain(self) -> None:
         """Stop between two nodes."""
         self._control.request_drain("shutdown")

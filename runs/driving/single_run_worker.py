@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from graph import RunStarted
-from graph.calls import acquire
+from graph.calls import acquire, settle
 from graph.errors import RunNotFound, StoreError
 from runs.driving.claim_run import claim_run
 from runs.driving.run_driver import DriveContext, RunDriver
@@ -61,7 +61,7 @@ class SingleRunWorker:
             await self._watch_over(drive, work)
         except asyncio.CancelledError:
             drive.stop("drained")
-            await asyncio.wait((work,))
+            await settle(work)
             raise
         try:
             await work
@@ -72,23 +72,25 @@ class SingleRunWorker:
         """Take the run; wait where its last driver still tidies up, or may have died."""
         held_until = None
         while True:
+            lease = new_lease(self._store.service)
+            claiming = claim_run(
+                self._store, run_id, lease, started=self._started, dead_services=self._find_dead
+            )
+            if claimed := await acquire(claiming, partial(self._release, lease)):
+                return claimed, lease
             run = await self._store.get(run_id)
             if run is None or run.status not in ("queued", "running"):
                 return None
             is_held = run.lease
-            dead = frozenset(
-                {is_held.service} if is_held and self._earlier(is_held.service) else ()
-            )
-            lease = new_lease(self._store.service)
-            claiming = claim_run(
-                self._store, run_id, lease, started=self._started, dead_services=dead
-            )
-            if claimed := await acquire(claiming, partial(self._release, lease)):
-                return claimed, lease
             if held_until is not None and is_held and is_held.until > held_until:
                 return None  # its driver has just said that it lives
             held_until = is_held.until if is_held and run.status == "running" else None
             await asyncio.sleep(_RETRY_S)
+
+    def _find_dead(self, run: Run) -> frozenset[str]:
+        """The service that holds the run, where that was an earlier try of this very call."""
+        held = run.lease
+        return frozenset({held.service} if held and self._earlier(held.service) else ())
 
     async def _release(self, lease: Lease, run: Run | None) -> None:
         """Let another process have what nobody drives here."""
@@ -97,14 +99,17 @@ class SingleRunWorker:
             await self._store.transact(run.run_id, step)
 
     async def _watch_over(self, drive: RunDriver, work: "asyncio.Task[None]") -> None:
-        """Hold the lease, and stop the drive where the record says so."""
-        renewed = time.monotonic()
+        """Hold the lease, and stop the drive where the record says so.
+
+        What the drive has written tells as much as a look.
+        """
+        renewed, looked = time.monotonic(), time.monotonic()
         while not work.done():
-            await asyncio.wait((work,), timeout=_LOOK_S)
+            await asyncio.wait((work,), timeout=max(0.0, looked + _LOOK_S - time.monotonic()))
             if work.done():
                 return
             try:
-                run = await self._store.get(drive.run_id)
+                looked, run = await self._look(drive, looked)
                 if run is None or run.lease is None or run.lease.token != drive.token:
                     if run is None or run.lease is not None:
                         drive.stop("lost")
@@ -118,6 +123,13 @@ class SingleRunWorker:
                         await self._on_look(run)
             except (StoreError, TimeoutError) as error:
                 log.warning("cannot look after run %s: %s", drive.run_id, error)
+                looked = time.monotonic()
+
+    async def _look(self, drive: RunDriver, looked: float) -> tuple[float, Run | None]:
+        """The run as it is, or was written since the look before; and since when that is known."""
+        if (newest := drive.newest) and newest[0] > looked:
+            return newest
+        return time.monotonic(), await self._store.get(drive.run_id)
 
     async def _renew(self, drive: RunDriver) -> None:
         try:

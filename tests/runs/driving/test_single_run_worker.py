@@ -1,11 +1,15 @@
 """A process that was started for one run: what it tells others keeps it from nothing."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from graph import RunStarted
 from graph.errors import StoreUnavailable
+from graph.events import Emit, RoleText
 from graph.machine.build import build_graph
+from graph.tasks import PlannerResult, RoleTask
 from runs.checkpoints.local_checkpoints import LocalCheckpoints
 from runs.driving.clean_up import CleanUp
 from runs.driving.remote_dispatcher import RemoteDispatcher
@@ -20,6 +24,89 @@ from tests.standins.services.run_service import ME, House, config_of, log_of, st
 pytestmark = pytest.mark.slow
 
 
+class CountingStore(SqliteStore):
+    """Counts how often a run is looked at."""
+
+    looks = 0
+
+    async def get(self, run_id: str) -> Run | None:
+        self.looks += 1
+        return await super().get(run_id)
+
+
+def context_of(house: House, store: SqliteStore) -> DriveContext:
+    config = config_of(house.folder)
+
+    async def ended(_: str) -> None: ...
+
+    return DriveContext(
+        store=store,
+        graph=build_graph(replace(house.pace.services(house.script), **house.roles)).compile(),
+        files=LocalRunFiles(config.runs),
+        checkpoints=LocalCheckpoints(config.runs),
+        limits=config.limits,
+        clean_up=CleanUp(ended),
+    )
+
+
+async def test_one_that_is_cancelled_twice_gives_its_run_back(house: House) -> None:
+    """Its machine is taken away, and then its process is ended."""
+    house.pace.hold("code")
+    config, store = config_of(house.folder), SqliteStore(house.database)
+    worker, work = SingleRunWorker(context_of(house, store), config.started), asyncio.Event()
+
+    async def spawn(_: str) -> None:
+        work.set()
+
+    dispatch = RemoteDispatcher("api", spawn)
+    async with RunService(store=store, config=config, dispatch=dispatch, pick_up=False) as service:
+        run_id = await started(service)
+        driving = asyncio.create_task(worker(run_id))
+        await house.pace.reached("code")
+        for _ in range(2):
+            driving.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait((driving,))
+        run = await store.get(run_id)
+        assert run
+        assert (run.status, run.lease) == ("running", None)
+
+
+async def test_what_it_writes_tells_as_much_as_a_look(house: House) -> None:
+    """Also that the run is to be cancelled."""
+    config, store = config_of(house.folder), CountingStore(house.database)
+    looks, spoken = list[int](), asyncio.Event()
+
+    async def talks(_: RoleTask, emit: Emit) -> PlannerResult:
+        for number in range(10_000):
+            emit(RoleText(key=f"k{number}", role="planner", text="I look."))
+            await asyncio.sleep(0.1)
+            if number == 33:
+                spoken.set()
+        raise AssertionError("it is not cancelled")
+
+    def begins(run: Run) -> RunStarted:
+        looks.append(store.looks)
+        return config.started(run)
+
+    house.roles["planner"] = talks
+    worker = SingleRunWorker(context_of(house, store), begins)
+
+    async def spawn(_: str) -> None: ...
+
+    dispatch = RemoteDispatcher("api", spawn)
+    async with RunService(store=store, config=config, dispatch=dispatch, pick_up=False) as service:
+        run_id = await started(service)
+        driving = asyncio.create_task(worker(run_id))
+        await spoken.wait()
+        looks.append(store.looks)
+        await service.cancel(run_id, ME)
+        await driving
+        assert looks[0] == 0
+        assert looks[1] < 2
+        assert story(await log_of(service, run_id))[-1] == "finished:cancelled"
+
+
 @pytest.mark.parametrize("answers", [True, False])
 async def test_a_run_that_others_cannot_be_told_of_is_cancelled(
     house: House, *, answers: bool
@@ -27,9 +114,7 @@ async def test_a_run_that_others_cannot_be_told_of_is_cancelled(
     """Where notes are kept fails at once, or does not answer."""
     house.pace.hold("code")
     config, store = config_of(house.folder), SqliteStore(house.database)
-    files, told, work = LocalRunFiles(config.runs), asyncio.Event(), list[asyncio.Task[None]]()
-
-    async def ended(_: str) -> None: ...
+    told, work = asyncio.Event(), list[asyncio.Task[None]]()
 
     async def tell(_: Run) -> None:
         told.set()
@@ -37,15 +122,7 @@ async def test_a_run_that_others_cannot_be_told_of_is_cancelled(
             raise StoreUnavailable("The notes cannot be written.")
         await asyncio.Event().wait()
 
-    context = DriveContext(
-        store=store,
-        graph=build_graph(house.pace.services(house.script)).compile(),
-        files=files,
-        checkpoints=LocalCheckpoints(config.runs),
-        limits=config.limits,
-        clean_up=CleanUp(ended),
-    )
-    worker = SingleRunWorker(context, config.started, on_look=tell)
+    worker = SingleRunWorker(context_of(house, store), config.started, on_look=tell)
 
     async def spawn(run_id: str) -> None:
         work.append(asyncio.create_task(worker(run_id)))
