@@ -9,7 +9,7 @@ the tail.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -291,8 +291,10 @@ class SharedStore:
             self._own[run_id] = (time.monotonic(), added)
         if run_id in self._keys:
             self._keys[run_id].update(kept.key for kept in new if kept.key)
-        await _again(partial(self._index.record, added, base))
-        await _again(partial(self._acts.add, added.run, [kept.event for kept in new]))
+        row = partial(self._index.record, added, base)
+        acts = partial(self._acts.add, added.run, [kept.event for kept in new])
+        for follow in (row, acts):  # again by itself where it fails: the change has been made
+            await retry(follow, _FOLLOWING_POLICY, on=StoreError)
         await self._notify_readers(added, list(new))
         return added
 
@@ -335,11 +337,6 @@ class SharedStore:
         if version is None:
             raise RunNotFound(f"There is no run {run_id!r}.")
         return version.run
-
-
-async def _again(call: Callable[[], Awaitable[None]]) -> None:
-    """What follows a change is tried again by itself: the change has been made."""
-    await retry(call, _FOLLOWING_POLICY, on=StoreError)
 
 
 def _is_to_be_filed(base: RunVersion, version: RunVersion) -> bool:
