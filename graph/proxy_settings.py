@@ -11,6 +11,8 @@ _UNTRUSTED: Final = (
     *("CERTIFICATE_VERIFY_FAILED", "SSL certificate problem"),
     "server certificate verification failed",
 )
+_TLS_FILES: Final = ("SSL_CERT_FILE", "SSLKEYLOGFILE")
+_LONGEST: Final = 500
 UNTRUSTED_HINT: Final = (
     "Behind a proxy that opens TLS, set SSL_CERT_FILE to a file of certificates that holds its"
     " authority."
@@ -32,6 +34,25 @@ def name_proxy_variables() -> str:
     """The variables that name one, as HTTPS_PROXY; empty where none does."""
     proxies = getproxies()
     return ", ".join(f"{scheme.upper()}_PROXY" for scheme in _SCHEMES if scheme in proxies)
+
+
+def explain_unusable(error: Exception) -> tuple[str, str]:
+    """What of the environment keeps a client from being made, and what to do about it.
+
+    `error` is what the client's library raised; its text may hold the password of a proxy.
+    """
+    if isinstance(error, OSError):
+        names = ", ".join(filter(os.environ.get, _TLS_FILES)) or _TLS_FILES[0]
+        text = f"What {names} names cannot be used: {error}"
+        return text, f"Set {names} to a file that can be used, or unset it."
+    names, hint = name_proxy_variables(), "Set {} to an http:// or https:// proxy, or unset it."
+    why: object = error
+    if not isinstance(error, ImportError):
+        why = type(error).__name__
+        if "no" in getproxies():
+            names, hint = f"{names}, NO_PROXY".lstrip(", "), "Correct {}, or unset it."
+    text = f"The proxy that the environment names ({names}) cannot be used: {why}"
+    return text[:_LONGEST], hint.format(names)
 
 
 def find_proxy(scheme: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 import email.utils
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from graph import name_proxy_variables
 from graph.errors import (
@@ -18,6 +18,10 @@ from graph.errors import (
 )
 from roles.claude.reply import AttemptFailed
 
+REPEATABLE: Final = (ClaudeRateLimited, ClaudeUnavailable)
+NOT_THE_API: Final = "This is no answer of the Messages API. Check ANTHROPIC_BASE_URL."
+_STREAM: Final = "text/event-stream"
+_STATUS: Final = "coding_agent_status"
 _MAX_SAID: Final = 200
 _STATUS_OF_TYPE: Final[Mapping[str, int]] = {
     "invalid_request_error": 400,
@@ -78,7 +82,7 @@ def classify(
     if status == 403:
         return found, "The key may not do this. Use another key, or a model that it may use."
     if found is ClaudeRejected and kind is None:
-        return found, "This is no answer of the Messages API. Check ANTHROPIC_BASE_URL."
+        return found, NOT_THE_API
     return found, "Check CODING_AGENT_MODEL." if found is ClaudeRejected and "model" in text else ""
 
 
@@ -93,12 +97,50 @@ def refused_by_proxy(said: str) -> AttemptFailed:
     return AttemptFailed(error, repeatable=said.startswith("5"))
 
 
+async def note_status(response: Any) -> None:
+    """Let an error of reading the answer's body still tell its status."""
+    response.request.extensions[_STATUS] = response.status_code
+
+
+def noted_status(error: BaseException) -> int:
+    """The status of the answer whose body could not be read; 0 where there was none."""
+    requests = (getattr(each, "_request", None) for each in (error, error.__cause__))
+    return next((int(each.extensions.get(_STATUS, 0)) for each in requests if each), 0)
+
+
+def fail_by_status(status: int, why: str) -> AttemptFailed:
+    """What an answer means whose body could not be read."""
+    kind, hint = classify(status, None, "", "")
+    text = f"The Messages API answered {status}, and the rest could not be read ({why})."
+    return AttemptFailed(kind(text, hint), repeatable=kind in REPEATABLE)
+
+
+def check_media_type(headers: Mapping[str, str]) -> None:
+    """Raise AttemptFailed for a success that is something else than a stream, such as a page."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type != _STREAM:
+        text = f"Instead of a stream {media_type[:_MAX_SAID]} came."
+        raise AttemptFailed(ClaudeRejected(text, NOT_THE_API), repeatable=False)
+
+
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the API asks: milliseconds, seconds or a date."""
+    """Seconds to wait as the API asks: milliseconds, seconds or a date.
+
+    A date is held against the answer's own: this machine's clock may be wrong.
+    """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers.get(name, "")) / unit)
         except ValueError:
             continue
-    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+    until, now = (_read_date(headers.get(name, "")) for name in ("retry-after", "date"))
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def _read_date(text: str) -> float | None:
+    """Unix seconds; None where it is no date."""
+    try:
+        found = email.utils.parsedate_tz(text)
+        return email.utils.mktime_tz(found) if found else None
+    except (ValueError, OverflowError):  # of a year that there is not
+        return None

@@ -5,39 +5,45 @@ is therefore imported at its first use.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from graph import UNTRUSTED_HINT, SecretForms, Usage, is_untrusted, name_proxy_variables
+from graph import UNTRUSTED_HINT, SecretForms, Usage, explain_unusable, is_untrusted
 from graph.errors import (
-    ClaudeRateLimited,
     ClaudeRejected,
     ClaudeUnauthorized,
     ClaudeUnavailable,
 )
-from roles.claude.answer_errors import classify, read_retry_after, refused_by_proxy
+from roles.claude.answer_errors import (
+    NOT_THE_API,
+    REPEATABLE,
+    check_media_type,
+    classify,
+    fail_by_status,
+    note_status,
+    noted_status,
+    read_retry_after,
+    refused_by_proxy,
+)
 from roles.claude.import_without import without
 from roles.claude.provider import ANTHROPIC_URL, Provider
+from roles.claude.read_reply import StreamBroken, counts_of, read_reply, read_usage
 from roles.claude.reply import AttemptFailed, Kind, Reply, ReplyListener
 
 if TYPE_CHECKING:
     import anthropic
     from anthropic._base_client import AsyncAPIClient
-    from anthropic.types import Message
 
 _AIOHTTP: Final = "anthropic._vendor.httpx_aiohttp"
 """The SDK's way to use aiohttp, wherever that is installed (modal needs it): 6 MB for nothing."""
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
 """What the SDK raises where it reads a stream that is not the Messages API's."""
-_REPEATABLE = (ClaudeRateLimited, ClaudeUnavailable)
+_UNSENDABLE: Final = "Check ANTHROPIC_BASE_URL and ANTHROPIC_CUSTOM_HEADERS."
 _ELSEWHERE: Final = "Check that the service at ANTHROPIC_BASE_URL answers, then resume the run."
 _MAX_MESSAGE = 500
 """Characters of an error's message."""
-
-
-class StreamBroken(ConnectionError):
-    """Raised when a stream is not a whole reply of the Messages API; says what it could not do."""
 
 
 class Claude:
@@ -103,8 +109,6 @@ class Claude:
     async def warm_cache(self, body: bytes, betas: Sequence[str] = ()) -> Usage:
         """Send one request that asks for no reply; what it has used. Raises AttemptFailed."""
         client = await self._open_client()
-        import anthropic
-        import httpx2
         from anthropic.types import Message
 
         try:
@@ -115,11 +119,8 @@ class Claude:
                     options=_request_options(betas),
                     cast_to=Message,
                 )
-            return _read_usage(message)
-        except (
-            *(anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError),
-            *_MALFORMED,
-        ) as error:
+            return read_usage(message)
+        except _foreign() as error:
             raise self._map_error(error) from error
 
     async def _exchange(
@@ -130,9 +131,8 @@ class Claude:
         Only what the SDK does is in here, so that its errors alone are mapped.
         """
         import anthropic
-        import httpx2
         from anthropic.lib.streaming import AsyncMessageStream
-        from anthropic.types import Message, RawMessageStreamEvent
+        from anthropic.types import Message
 
         try:
             async with asyncio.timeout(self._turn_s):
@@ -143,46 +143,47 @@ class Claude:
                         options=_request_options(betas),
                         cast_to=Message,
                         stream=True,
-                        stream_cls=anthropic.AsyncStream[RawMessageStreamEvent],
+                        stream_cls=_stream_class(),
                     )
                 async with AsyncMessageStream(raw, output_format=anthropic.NOT_GIVEN) as stream:
+                    blocks = 0
                     try:
                         async for event in stream:
                             if event.type == "message_start":
-                                yield _read_usage(event.message)
+                                yield read_usage(event.message)
                             elif event.type == "content_block_start":
+                                if event.index != blocks:
+                                    raise StreamBroken("not be read: blocks are not in order")
+                                blocks += 1
                                 yield None
                             elif event.type == "text":
                                 yield "text", event.text
                             elif event.type == "thinking":
                                 yield "thinking", event.thinking
-                        yield _read_reply(stream.current_message_snapshot, stream.request_id)
+                        yield read_reply(stream.current_message_snapshot, stream.request_id)
                     except _MALFORMED as error:
+                        check_media_type(raw.response.headers)
                         raise StreamBroken(f"not be read ({type(error).__name__})") from error
-        except (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except _foreign() as error:
             raise self._map_error(error) from error
 
     async def probe(self) -> None:
         """Raise ClaudeError where the endpoint does not answer or does not take the key."""
         client = await self._open_client()
-        import anthropic
-        import httpx2
-
         path, body = self._provider.probe()
         options: Any = {"timeout": self._connect_s * 2}
         try:
             with self._signing():
                 if body is None:
-                    await client.get(path, cast_to=object, options=options)
+                    answer = await client.get(path, cast_to=object, options=options)
                 else:
-                    await client.post(path, cast_to=object, body=body, options=options)
+                    answer = await client.post(path, cast_to=object, body=body, options=options)
         except AttemptFailed as failed:
             raise failed.error from failed
-        except (
-            *(anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError),
-            *_MALFORMED,
-        ) as error:
+        except _foreign() as error:
             raise self._map_error(error).error from error
+        if not isinstance(answer, dict):
+            raise ClaudeRejected("The answer is none of the Messages API.", NOT_THE_API)
 
     def contains_key(self, data: bytes, *, middle: bool = False) -> bool:
         """Whether data holds a key, or its middle half, in any form that could be read back."""
@@ -225,20 +226,10 @@ class Claude:
                 timeout=anthropic.Timeout(self._silence_s, connect=self._connect_s),
                 limits=anthropic.DEFAULT_CONNECTION_LIMITS,
                 follow_redirects=True,
+                event_hooks={"response": [note_status]},
             )
-        except OSError as error:
-            raise ClaudeUnavailable(
-                f"The certificates that SSL_CERT_FILE names cannot be read: {error}",
-                "Set SSL_CERT_FILE to a file of certificates, or unset it.",
-            ) from error
-        except (ImportError, ValueError, httpx2.InvalidURL) as error:
-            names = name_proxy_variables()
-            raise ClaudeUnavailable(
-                f"The proxy that the environment names ({names}) cannot be used: {error}"[
-                    :_MAX_MESSAGE
-                ],
-                f"Set {names} to an http:// or https:// proxy, or unset it.",
-            ) from error
+        except (OSError, ImportError, ValueError, httpx2.InvalidURL) as error:
+            raise ClaudeUnavailable(*explain_unusable(error)) from error
         try:
             make: Callable[..., AsyncAPIClient] = getattr(anthropic, self._provider.client)
             return make(
@@ -247,10 +238,11 @@ class Claude:
                 http_client=http_client,
                 open_telemetry={"traces": {"content_mode": "metadata_only"}},
             )
-        except (httpx2.InvalidURL, ValueError) as error:
+        except (httpx2.InvalidURL, ValueError, anthropic.AnthropicError) as error:
+            given, hint = self._provider.base_url, "Set ANTHROPIC_BASE_URL to an https:// address."
             raise ClaudeRejected(
-                f"The address of the Messages API is not a URL: {self._provider.base_url!r}.",
-                "Set ANTHROPIC_BASE_URL to an https:// address.",
+                f"The address of the Messages API is not a URL: {given or error}.",
+                hint if given else self._provider.unavailable_hint,
             ) from error
 
     def _map_error(self, error: BaseException) -> AttemptFailed:
@@ -275,9 +267,10 @@ def map_error(error: BaseException) -> AttemptFailed:
 
     if isinstance(error, anthropic.APIStatusError):
         return _status_failure(error)
-    if isinstance(error.__cause__, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
-        text = f"The request could not be sent: {error.__cause__}"[:_MAX_MESSAGE]
-        return AttemptFailed(ClaudeRejected(text, "Check ANTHROPIC_BASE_URL."), repeatable=False)
+    unsendable = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL)
+    if isinstance(error.__cause__, unsendable) or isinstance(error, UnicodeEncodeError):
+        text = f"The request could not be sent: {error.__cause__ or error}"[:_MAX_MESSAGE]
+        return AttemptFailed(ClaudeRejected(text, _UNSENDABLE), repeatable=False)
     if isinstance(error.__cause__, httpx2.ProxyError):
         return refused_by_proxy(str(error.__cause__))
     if is_untrusted(str(error.__cause__)):
@@ -293,41 +286,57 @@ def map_error(error: BaseException) -> AttemptFailed:
         text = f"The reply's stream could {error}."
     else:
         text = f"The connection to the Messages API failed ({type(error).__name__})."
-    return AttemptFailed(ClaudeUnavailable(text), repeatable=True)
+    status = noted_status(error)
+    failed = AttemptFailed(ClaudeUnavailable(text), repeatable=True)
+    return failed if status < 400 else fail_by_status(status, type(error).__name__)
 
 
 def _status_failure(error: "anthropic.APIStatusError") -> AttemptFailed:
-    kind, hint = classify(
-        error.status_code, error.type, error.error_code or "", error.api_message or ""
-    )
-    text = error.api_message or f"Status {error.status_code}."
-    message = f"The Messages API answered {error.type or error.status_code}: {text}"
+    """Any JSON may be in the body: what is no text says nothing."""
+    name, said = (each if isinstance(each, str) else "" for each in (error.type, error.api_message))
+    status, headers = error.status_code, error.response.headers
+    kind, hint = classify(status, name or None, error.error_code or "", said)
+    message = f"The Messages API answered {name or status}: {said or f'Status {status}.'}"
     message = message[:_MAX_MESSAGE]
     if error.request_id:
         message += f" (request {error.request_id})"
-    repeatable = kind in _REPEATABLE
-    if error.status_code != 200:
-        wish = error.response.headers.get("x-should-retry")
+    repeatable = kind in REPEATABLE
+    if status != 200:
+        wish = headers.get("x-should-retry")
         repeatable = repeatable if wish not in {"true", "false"} else wish == "true"
     return AttemptFailed(
-        kind(message, hint),
-        repeatable=repeatable,
-        retry_after_s=read_retry_after(error.response.headers),
+        kind(message, hint), repeatable=repeatable, retry_after_s=read_retry_after(headers)
     )
 
 
-def _read_reply(message: "Message", request_id: str | None) -> Reply:
-    if message.stop_reason is None:
-        raise StreamBroken("not be read to the reply's end")
-    details = message.stop_details
-    return Reply(
-        content=[block.to_dict(mode="json") for block in message.content],
-        stop_reason=message.stop_reason,
-        usage=_read_usage(message),
-        model=message.model,
-        request_id=request_id,
-        stop_details=details.to_dict(mode="json") if details else None,
-    )
+@cache
+def _foreign() -> tuple[type[Exception], ...]:
+    """All that the SDK raises, and its HTTP library."""
+    import anthropic
+    import httpx2
+
+    return (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError, *_MALFORMED)
+
+
+@cache
+def _stream_class() -> Any:
+    """The SDK's stream, of an endpoint that need not say what a reply has used."""
+    import anthropic
+    from anthropic.types import MessageDeltaUsage, RawMessageStreamEvent
+    from anthropic.types import Usage as MessageUsage
+
+    class Stream(anthropic.AsyncStream[RawMessageStreamEvent]):
+        async def __stream__(self) -> AsyncIterator[RawMessageStreamEvent]:
+            async for event in super().__stream__():
+                if event.type == "message_start":
+                    known = {"input_tokens": 0, "output_tokens": 0} | counts_of(event.message.usage)
+                    event.message.usage = MessageUsage.construct(None, **known)
+                elif event.type == "message_delta":
+                    known = {"output_tokens": 0} | counts_of(event.usage)
+                    event.usage = MessageDeltaUsage.construct(None, **known)
+                yield event
+
+    return Stream
 
 
 def _request_options(betas: Sequence[str]) -> Any:
@@ -339,8 +348,3 @@ def _request_options(betas: Sequence[str]) -> Any:
         span_name="anthropic.messages.create",
         span_route="/v1/messages",
     )
-
-
-def _read_usage(message: "Message") -> Usage:
-    counted = {name: getattr(message.usage, name) or 0 for name in Usage.model_fields}
-    return Usage(**counted)

@@ -208,7 +208,7 @@ class Session(Generic[AnswerT]):
                 await self._ask_to_continue(last, _GO_ON, _CUT_CALL)
             case "pause_turn":  # sent back alone it is a prefill, where no tool is the server's
                 await self._ask_to_continue(last, "Go on.", _STRAY_CALL)
-            case "tool_use" if not self._ends_only(last):
+            case "tool_use" if last.tool_calls and not self._ends_only(last):
                 return await self._run_tools(last)
             case _:
                 return await self._read_answer(last)

@@ -16,7 +16,13 @@ from roles.transcript.transcript import AssistantMessage, Transcript
 from roles.turns.cache_keeper import CacheKeeper
 from roles.turns.deadline import Deadline
 from roles.turns.model_request import ModelRequest, RequestBuilder
-from roles.turns.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, reply_allowance, shortfall
+from roles.turns.reply_budget import (
+    MIN_REPLY_TOKENS,
+    CachedPrompt,
+    reply_allowance,
+    shortfall,
+    with_reckoned,
+)
 from roles.turns.spend_meter import SpendMeter
 from roles.turns.text_chunks import ChunkBatcher
 
@@ -95,7 +101,7 @@ class Turns:
                 await self._wait_or_raise(key, attempt, pauses, failed)
                 continue
             self.cached.note(prompt, reply.usage, asked_at)
-            await self._record(key, attempt, reply, sent_at)
+            await self._record(key, attempt, reply, sent_at, reserved)
             return
 
     def _prompt(self) -> tuple[object, int]:
@@ -151,10 +157,14 @@ class Turns:
 
         return emit
 
-    async def _record(self, key: str, attempt: int, reply: Reply, asked_at: float) -> None:
-        fields = vars(reply) | {"model": self.requests.model, "asked_at": asked_at}
-        await self.transcript.append(AssistantMessage(**fields, attempt=attempt))
-        self.meter.report(key, self.requests.model, reply.usage)
+    async def _record(
+        self, key: str, attempt: int, reply: Reply, asked_at: float, reserved: Usage
+    ) -> None:
+        usage = with_reckoned(reply.usage, reserved, reply.content)
+        known = {"model": self.requests.model, "asked_at": asked_at, "usage": usage}
+        await self.transcript.append(AssistantMessage(**vars(reply) | known, attempt=attempt))
+        reckoned = usage != reply.usage
+        self.meter.report(key, self.requests.model, usage, reckoned=reckoned)
 
     def _retry_without_beta(self, key: str, attempt: int, failed: AttemptFailed) -> None:
         """Go on as with an endpoint that does not know what was asked of it beside the ordinary."""

@@ -1,5 +1,6 @@
 """What the next request may use: never more than what is left of the run's one pot."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +8,8 @@ from typing import Final
 
 from graph import Budget, RoleTask, Spend, Stop, Usage, format_usd
 from graph.errors import PriceUnknown
-from roles.claude.prices import Model
+from roles.claude.prices import Model, prompt_tokens
+from roles.claude.reply import Block
 
 MAX_REPLY_TOKENS: Final = 32_000
 LONG_REPLY_TOKENS: Final = 64_000
@@ -27,6 +29,16 @@ FRESH_S: Final = 240.0
 def tokens_upper_bound(size: int) -> int:
     """Tokens that so many new bytes of a request can be at most."""
     return size // _BYTES_A_TOKEN + _FIXED_TOKENS
+
+
+def with_reckoned(said: Usage, reserved: Usage, content: list[Block]) -> Usage:
+    """What a reply has used; of what the endpoint does not say, the most that it can have been."""
+    reckoned: dict[str, int] = {}
+    if not prompt_tokens(said):
+        reckoned = reserved.model_dump(exclude={"output_tokens"})
+    if content and not said.output_tokens:
+        reckoned["output_tokens"] = len(json.dumps(content)) // _BYTES_A_TOKEN
+    return said.model_copy(update=reckoned)
 
 
 def require_limit(name: str, known: Model | None, budget: Budget) -> None:

@@ -239,6 +239,7 @@ async def test_what_a_listener_raises_is_not_claudes(serve: Serve) -> None:
         ("HTTP_PROXY", "http://proxy:port"),
         ("SSL_CERT_FILE", "/there/is/no/such.pem"),
         ("SSL_CERT_FILE", __file__),
+        ("SSLKEYLOGFILE", "/there/is/no/such.log"),
     ],
 )
 async def test_a_variable_that_no_client_can_be_made_of_is_named(
@@ -251,6 +252,14 @@ async def test_a_variable_that_no_client_can_be_made_of_is_named(
             await use
         assert variable in raised.value.message
         assert variable in raised.value.hint
+
+
+async def test_the_password_of_a_proxy_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hush#more@proxy.example:3128")
+    claude = Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url="http://127.0.0.1:9"))
+    with pytest.raises(ClaudeUnavailable, match="HTTPS_PROXY") as raised:
+        await claude.probe()
+    assert "hush" not in raised.value.message + raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -292,6 +301,7 @@ def test_the_sdk_is_the_one_whose_inner_parts_are_known() -> None:
     stream = inspect.signature(anthropic.AsyncMessageStream).parameters
     assert list(stream) == ["raw_stream", "output_format"]
     assert isinstance(inspect.getattr_static(anthropic.AsyncMessageStream, "request_id"), property)
+    assert inspect.isasyncgenfunction(anthropic.AsyncStream.__stream__)
 
 
 async def test_spend_limit_is_billing_though_429(serve: Serve) -> None:

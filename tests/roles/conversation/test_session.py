@@ -231,6 +231,17 @@ async def test_a_conversation_that_ended_in_a_pause_goes_on(serve: Serve, bench:
     assert [message["role"] for message in server.requests[0]["messages"]][-1] == "user"
 
 
+@pytest.mark.parametrize("said", [(), (text("Let me see."),)], ids=["nothing", "a word"])
+@pytest.mark.parametrize("reason", ["end_turn", "tool_use", "stop_sequence", "something_new"])
+async def test_a_reply_without_a_call_is_asked_for_the_answer(
+    serve: Serve, bench: Bench, reason: Any, said: tuple[Any, ...]
+) -> None:
+    """Also where it says that it calls a tool: it cannot be sent back alone."""
+    async with serve(ScriptedReply(said, stop_reason=reason), DONE) as (server, claude):
+        assert (await bench.run(claude)).answer
+    assert server.requests[1]["messages"][-1]["role"] == "user"
+
+
 async def test_full_window(serve: Serve, bench: Bench) -> None:
     full = says("I", stop_reason="model_context_window_exceeded")
     async with serve(full) as (_, claude):
