@@ -1,6 +1,7 @@
 """Commands in a comment: words at a line's start, outside quotes and code."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,29 @@ _COMMAND: Final = re.compile(
 )
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 _CODE: Final = re.compile(r"(?: {4}|\t)")
+_TAG: Final = re.compile(r"(?i)<(/?)(pre|code|blockquote)\b")
+_INLINE: Final = re.compile(r"`[^`\n]*`")
+
+
+class _OpenTags:
+    """Code and quotes that are written as HTML, over the lines of a text."""
+
+    def __init__(self, text: str) -> None:
+        found = _TAG.findall(_INLINE.sub("", text))
+        self._closings = Counter(tag.lower() for end, tag in found if end)
+        self._open = ""
+
+    def pass_line(self, line: str, *, counts: bool) -> bool:
+        """Whether a line begins inside of one. What is never closed is none."""
+        inside = bool(self._open)
+        for end, name in _TAG.findall(_INLINE.sub("", line)):
+            tag = name.lower()
+            if end:
+                self._closings[tag] -= 1
+                self._open = "" if self._open == tag else self._open
+            elif counts and not self._open and self._closings[tag] > 0:
+                self._open = tag
+        return inside
 
 
 @dataclass(frozen=True)
@@ -28,9 +52,11 @@ def read_commands(text: str) -> tuple[Command, ...]:
 
 
 def _commands(text: str) -> Iterator[Command]:
-    fence = ""
+    fence, tags = "", _OpenTags(text)
     for line in text.split("\n"):
         opened = _FENCE.match(line)
+        if tags.pass_line(line, counts=not fence):
+            continue
         if fence:
             closes = opened and opened[1].startswith(fence) and not line.strip(" `~\t")
             fence = "" if closes else fence

@@ -18,6 +18,10 @@ COMMAND = Command("/coding-agent", "fix it")
         "```\ncode\n```\n/coding-agent fix it",
         "> quoted\n\n/coding-agent fix it",
         "~~~~\n~~~\n~~~~\n/coding-agent fix it",
+        "<pre>code</pre>\n/coding-agent fix it",
+        "`<pre>` is a tag\n/coding-agent fix it\n`</pre>` ends it",
+        "<blockquote> is never closed\n/coding-agent fix it",
+        "```\n<pre>\n```\n/coding-agent fix it\n</pre>",
     ],
 )
 def test_a_line_begins_with_it(text: str) -> None:
@@ -41,6 +45,9 @@ def test_a_line_begins_with_it(text: str) -> None:
         "<!-- \n/coding-agent fix it\n-->",
         "<!--\n/coding-agent fix it",
         "- /coding-agent fix it",
+        "<pre>\n/coding-agent fix it\n</pre>",
+        "<Blockquote cite='x'>\n\n/coding-agent fix it\n\n</BLOCKQUOTE>",
+        "<pre><code>\n/coding-agent fix it\n</code></pre>",
         "/coding-agent/fix it",
         "//coding-agent fix it",
     ],
@@ -54,6 +61,8 @@ def test_several_and_names() -> None:
     assert told == (Command("@my-agent", "do this"), Command("/coding-agent", "stop"))
 
 
-@pytest.mark.parametrize("piece", ["<!--", "`", "```\n", "/a ", "@a\n", " ", "> ", "\t/x\n"])
+@pytest.mark.parametrize(
+    "piece", ["<!--", "`", "```\n", "/a ", "@a\n", " ", "> ", "\t/x\n", "<pre>", "</pre>"]
+)
 def test_hostile_texts_take_linear_time(piece: str) -> None:
     assert_linear(read_commands, lambda size: piece * (size // len(piece)), 64_000)
