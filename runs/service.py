@@ -246,18 +246,20 @@ class RunService(RunReader):
         text: str,
         call: str = "",
         received: EventBase | None = None,
-    ) -> None:
-        """Leave a message for a role's next turn, once for each `call`. Raises RunFinished.
+    ) -> int:
+        """Leave a message for a role's next turn, once for each `call`; its number.
 
-        `received` is what the forge told that it is made of.
+        `received` is what the forge told that it is made of. Raises RunFinished.
         """
         await self._steered_run(run_id, caller)
         said, told = self._config.hide(text), self._told(received)
         step = partial(transitions.add_message, text=said, by=caller.name, call=call, told=told)
         run = await self._store.transact(run_id, step)
+        known = run or await self._store.get(run_id)
+        number = known.message_calls.get(call, known.messages) if known else 0
         if run:
-            number = run.message_calls.get(call, run.messages)
             await self._files.write_message(run_id, number, text)
+        return number
 
     def _told(self, received: EventBase | None) -> tuple[Entry, ...]:
         return (hide_secrets(entry(received), self._config.hide),) if received else ()

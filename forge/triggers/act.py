@@ -40,6 +40,18 @@ class Act(BaseModel):
     review: int | None = None
     """The review that it is, or that its comment is a part of."""
     merged: bool = False
+    repository: int = 0
+    """The repository's own number, whatever its name is; 0 where it was not told."""
+
+    @property
+    def delivery(self) -> str:
+        """Its name among deliveries.
+
+        Parts of a review come one by one, and in any order: one that says nothing to us must not
+        stand for one that does. What begins twice then is known by its key.
+        """
+        words = sorted({each.word for each in self.commands}) if self.kind == "review" else ()
+        return ":".join((self.key, *words))[:_MOST_KEY]
 
 
 def act_on_pull(repo: str, number: int, kind: Literal["checks", "conflicts"], key: str) -> Act:

@@ -32,6 +32,7 @@ class _User(_Model):
 
 class _Repository(_Model):
     full_name: str = Field(pattern=_NAME)
+    id: int = 0
 
 
 class _Label(_Model):
@@ -124,12 +125,15 @@ def read_acts(event: str, delivery: str, body: bytes, *, label: str) -> tuple[Ac
     return (act,) if act else ()
 
 
-def _labeled(told: _Told, delivery: str, label: str) -> Act | None:
+def _labeled(told: _Told, _delivery: str, label: str) -> Act | None:
+    """One act, though the App and a webhook of the repository each tell of it."""
     named = told.label and told.label.name.lower() == label.lower()
     issue = told.issue
     if told.action != "labeled" or not named or issue is None or issue.pull_request is not None:
         return None
-    return _act(told, issue, kind="label", key=delivery, at=issue.updated_at)
+    at = issue.updated_at
+    key = f"label:{told.repository.full_name.lower()}#{issue.number}:{at.timestamp():.0f}"
+    return _act(told, issue, kind="label", key=key, at=at)
 
 
 def _commented(told: _Told, _delivery: str, _label: str) -> Act | None:
@@ -270,6 +274,7 @@ def _act(
         issue_text=(about.body or "")[:_MOST_CHARACTERS],
         issue_author=about.user.login if about.user else "",
         has_comments=not (isinstance(about, _Issue) and about.comments == 0),
+        repository=told.repository.id,
     )
 
 

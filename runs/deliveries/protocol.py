@@ -58,9 +58,19 @@ class Deliveries(Protocol):
         ...
 
     async def keep_thread(
-        self, name: str, thread: dict[str, Any], now: float, *, live: bool
-    ) -> None:
-        """Keep what is known of a thread. `live`: it is to be looked after."""
+        self,
+        name: str,
+        thread: dict[str, Any],
+        now: float,
+        *,
+        live: bool,
+        before: dict[str, Any] | None = None,
+    ) -> bool:
+        """Keep what is known of a thread. `live`: it is to be looked after.
+
+        `before` is what was known of it, None where nothing was. False, and nothing is kept, where
+        that is something else by now: another process has worked on it meanwhile.
+        """
         ...
 
     async def threads_of(self, prefix: str) -> list[dict[str, Any]]:

@@ -33,7 +33,10 @@ _KEEP: Final = """
     INSERT INTO threads (name, data, live, changed_at) VALUES (:name, :data, :live, :at)
     ON CONFLICT (name) DO UPDATE
     SET data = excluded.data, live = excluded.live, changed_at = excluded.changed_at
+    WHERE threads.data = :before
+    RETURNING name
 """
+"""What is there already stays, but where it is as it was before."""
 THREADS_OF: Final = """
     SELECT data FROM threads WHERE name >= :prefix AND name < :after ORDER BY name
 """
@@ -101,10 +104,22 @@ class SqlDeliveries(Deliveries):
         return await self._database.read(get)
 
     async def keep_thread(
-        self, name: str, thread: dict[str, Any], now: float, *, live: bool
-    ) -> None:
-        values = {"name": name, "data": json.dumps(thread), "live": live}
-        await self._execute(_KEEP, now, values)
+        self,
+        name: str,
+        thread: dict[str, Any],
+        now: float,
+        *,
+        live: bool,
+        before: dict[str, Any] | None = None,
+    ) -> bool:
+        known = "" if before is None else json.dumps(before)
+        values = {"name": name, "data": json.dumps(thread), "live": live, "before": known}
+
+        def keep(connection: Connection) -> bool:
+            row = connection.execute(_KEEP, {**values, "at": self._at(now)}).fetchone()
+            return row is not None
+
+        return await self._database.write(keep, _nothing)
 
     async def threads_of(self, prefix: str) -> list[dict[str, Any]]:
         def get(connection: Connection) -> list[dict[str, Any]]:

@@ -61,10 +61,19 @@ class TableDeliveries(Deliveries):
         return entry["data"] if entry else None
 
     async def keep_thread(
-        self, name: str, thread: dict[str, Any], now: float, *, live: bool
-    ) -> None:
+        self,
+        name: str,
+        thread: dict[str, Any],
+        now: float,
+        *,
+        live: bool,
+        before: dict[str, Any] | None = None,
+    ) -> bool:
+        if await self.thread(name) != before:
+            return False
         entry = {"data": thread, "live": live, "at": now}
         await self._table.put(f"{_THREAD}{name}", entry)
+        return True
 
     async def threads_of(self, prefix: str) -> list[dict[str, Any]]:
         begin = f"{_THREAD}{prefix}"

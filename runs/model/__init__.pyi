@@ -1,5 +1,6 @@
 from .current_run import CURRENT_RUN as CURRENT_RUN
 from .day_budget import DayLimits as DayLimits
+from .day_budget import day_began as day_began
 from .operator_limits import RaisedLimits as RaisedLimits
 from .operator_limits import ServiceConfig as ServiceConfig
 from .run import RESUMABLE as RESUMABLE

@@ -40,29 +40,30 @@ class CheckFixes:
             act = act_of_status(status, number)
             await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time())
 
-    async def fix(self, act: Act, thread: Thread, comments: ThreadComments, login: str) -> None:
-        """Start a run where checks fail that the change has broken. Raises CodingAgentError."""
+    async def fix(self, act: Act, thread: Thread, comments: ThreadComments, login: str) -> bool:
+        """Start a run where checks fail that the change has broken; False where that is too early.
+
+        A run that is at work there may end without a push. Raises CodingAgentError.
+        """
         state = await self._forge.pull_state(act.repo, act.number)
         if thread.pending is None:
-            if not await self._is_due(act, thread, state, comments, login):
-                return
+            if not _is_new(thread, state, login):
+                return True
+            run = await comments.newest(thread)
+            if run and not run.final:
+                return False
+            if not await self._is_own(act, state, login):
+                return True
             thread.note = ""
             thread.pending = await self._request(act, thread, state, login)
             if thread.pending is None:
-                return
+                return True
             thread.fixed_head = state.head
         await self._thread_runs.start_pending(thread)
+        return True
 
-    async def _is_due(
-        self, act: Act, thread: Thread, state: PullState, comments: ThreadComments, login: str
-    ) -> bool:
-        """Whether the head is ours, is new, has failed, and nobody is at work on it."""
-        new = state.open and state.ended and bool(state.failed) and state.head != thread.fixed_head
-        if not new or state.author != login:
-            return False
-        run = await comments.newest(thread)
-        if run and not run.final:
-            return False
+    async def _is_own(self, act: Act, state: PullState, login: str) -> bool:
+        """Whether we have pushed the head."""
         author = await self._forge.commit_author(act.repo, state.head)
         return author.login == login or author.email.lower() == self._rules.author_email
 
@@ -106,6 +107,12 @@ class CheckFixes:
         base = await self._forge.checks_of(repo, state.base_branch)
         failing = {each.name for each in base if each.failed}
         return [each for each in state.failed if each.name not in failing]
+
+
+def _is_new(thread: Thread, state: PullState, login: str) -> bool:
+    """Whether all checks of a head have ended that nobody has fixed yet, and some have failed."""
+    ended = state.open and state.ended and bool(state.failed)
+    return ended and state.head != thread.fixed_head and state.author == login
 
 
 def _event_of(head: str, broken: Sequence[CheckRun]) -> CheckFailed:

@@ -1,10 +1,10 @@
 """The requests that acts make of runs."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from forge.core import Forge
+from forge.core import Forge, ReviewWords
 from forge.triggers import (
     Act,
     comments_of,
@@ -27,7 +27,7 @@ class Message:
     text: str
     received: ReviewReceived | None = None
     answers: list[int] = field(default_factory=list)
-    """Numbers of the comments that the text counts."""
+    """Numbers of the comments at lines that the text holds, as it counts them."""
     pictures: list[PicturePlace] = field(default_factory=list)
 
 
@@ -81,9 +81,20 @@ async def write_message(
     if not act.review:
         text = write_pull_prompt(act, (), words)
         return Message(text, pictures=find_pictures(text, act.place_number, web))
-    said = await forge.review_words(act.repo, act.number, act.review)
+    said = _as_delivered(act, await forge.review_words(act.repo, act.number, act.review))
     asked = read_review(act, said, words)
     received = ReviewReceived(key=act.key, by=act.by, comments=comments_of(asked))
     text = write_pull_prompt(act, asked, words, counted=counted)
-    numbers = numbers_of(asked) if counted else []
-    return Message(text, received, numbers, pictures_of_review(asked, act.review, web))
+    pictures = pictures_of_review(asked, act.review, web)
+    return Message(text, received, numbers_of(asked), pictures)
+
+
+def _as_delivered(act: Act, said: Sequence[ReviewWords]) -> list[ReviewWords]:
+    """Its own text as it was then: GitHub does not tell of a review when it was edited."""
+    told = act.place != "review_comment"
+    return [
+        replace(each, body=act.text)
+        if told and each.number == 0 and each.author == act.by
+        else each
+        for each in said
+    ]

@@ -1,11 +1,13 @@
 """What is known of a thread: an issue or a pull request that people ask for runs in."""
 
 import time
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from forge.triggers import Act
 from graph import CheckFailed, ReviewReceived, RunRequest
+from graph.errors import StoreError
 from runs.deliveries import Deliveries
 
 
@@ -19,11 +21,21 @@ class PendingStart(BaseModel):
     """The review that it goes on with, or the checks."""
 
 
+class ToldReview(BaseModel):
+    """A review that was a message to a run at work, and its comments at lines."""
+
+    run_id: str
+    message: int
+    comments: list[int]
+
+
 class Thread(BaseModel):
     """The record of a thread. `shown` is the text of our comment, `comment` its number."""
 
     repo: str
     number: int
+    repository: int = 0
+    """The repository's own number; 0: not known."""
     comment: int | None = None
     commenting: bool = False
     """Whether a comment may have been made whose number is not known."""
@@ -45,6 +57,8 @@ class Thread(BaseModel):
     rerun: list[int] = []
     rerun_at: float = 0
     rerun_asked: bool = False
+    told: list[ToldReview] = []
+    """Reviews whose comments may get a thumb once their run has ended."""
     merged: bool | None = None
     """Whether the pull request was merged; None while it is open."""
     note: str = ""
@@ -52,6 +66,8 @@ class Thread(BaseModel):
     """When the comment was brought up to date last, in Unix seconds."""
     untold_since: float | None = None
     """When the comment could not be brought up to date for the first time in a row."""
+    kept: dict[str, Any] | None = Field(default=None, exclude=True)
+    """All of it as the store has it; None where that has nothing."""
 
     @property
     def name(self) -> str:
@@ -61,14 +77,35 @@ class Thread(BaseModel):
     async def load(cls, deliveries: Deliveries, repo: str, number: int) -> Self:
         """The thread as it was kept; a new one where it was not."""
         kept = await deliveries.thread(name_of(repo, number))
-        return cls.model_validate(kept) if kept else cls(repo=repo, number=number)
+        thread = cls.model_validate(kept) if kept else cls(repo=repo, number=number)
+        thread.kept = kept
+        return thread
+
+    @classmethod
+    async def load_for(cls, deliveries: Deliveries, act: Act) -> Self:
+        """The thread that an act is in, also where the repository had another name before."""
+        thread = await cls.load(deliveries, act.repo, act.number)
+        if thread.kept is None and act.repository:
+            for name in await deliveries.live_threads():
+                kept = await deliveries.thread(name) if name.endswith(f"#{act.number}") else None
+                if kept and kept.get("repository") == act.repository:
+                    thread = cls.model_validate({**kept, "repo": act.repo})
+                    await thread.keep(deliveries, live=True)
+                    await deliveries.keep_thread(name, kept, time.time(), live=False, before=kept)
+                    break
+        thread.repository = act.repository or thread.repository
+        return thread
 
     def take_over(self, person: str) -> None:
         """Somebody has acted: runs that begin by themselves are theirs, and counted anew."""
         self.owner, self.fixes = person, 0
 
     async def keep(self, deliveries: Deliveries, *, live: bool) -> None:
-        await deliveries.keep_thread(self.name, self.model_dump(), time.time(), live=live)
+        """Raises StoreError, also where another process has kept it meanwhile."""
+        told, known = self.model_dump(mode="json"), self.kept
+        if not await deliveries.keep_thread(self.name, told, time.time(), live=live, before=known):
+            raise StoreError(f"Another process works on {self.name}.")
+        self.kept = told
 
 
 async def merged_of(deliveries: Deliveries, repo: str) -> frozenset[int]:

@@ -5,21 +5,23 @@ from typing import Final
 
 from forge.core import Forge
 from forge.triggers import Act, Command
-from graph.errors import RequestError, RunError
+from graph.errors import CodingAgentError, RequestError, RunError
 from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, DayLimits
 from wiring.triggers.check_fixes import CheckFixes
 from wiring.triggers.conflict_merges import ConflictMerges
+from wiring.triggers.message_thumbs import MessageThumbs
 from wiring.triggers.requests import write_message, write_request
 from wiring.triggers.rules import TriggerRules
-from wiring.triggers.thread import PendingStart, Thread, name_of
+from wiring.triggers.thread import PendingStart, Thread, ToldReview
 from wiring.triggers.thread_comment import ThreadComments
 from wiring.triggers.thread_runs import ThreadRuns
 
 _AT_WORK_S: Final = 55.0
 """The worker looks once a minute."""
 _MOST_SEEN: Final = 100
+_BOT: Final = "[bot]"
 _STOP: Final = "stop"
 _RESUME: Final = "resume"
 
@@ -43,6 +45,7 @@ class ThreadActs:
         self._thread_runs = ThreadRuns(deliveries, runs, rules, day)
         self._fixes = CheckFixes(deliveries, forge, self._thread_runs, rules)
         self._merges = ConflictMerges(deliveries, forge, self._thread_runs)
+        self._thumbs = MessageThumbs(forge, runs)
         self._writers: dict[tuple[str, str], bool] = {}
         self._seen: dict[str, None] = {}
         """Keys of the newest acts that have their eyes, in this order."""
@@ -82,9 +85,9 @@ class ThreadActs:
         """Do what somebody who may write asks for."""
         words = self._words(login)
         command = _command(act, words)
-        thread = await Thread.load(self._deliveries, act.repo, act.number)
+        thread = await Thread.load_for(self._deliveries, act)
         comments = self._comments(login)
-        word = command.rest.lower() if command else ""
+        word = command.rest.lower().rstrip(".!") if command else ""
         thread.note = ""
         try:
             if word in (_STOP, _RESUME):
@@ -138,15 +141,13 @@ class ThreadActs:
         """Go on by ourselves; False where that is possible only later."""
         if ("ci" if act.kind == "checks" else "conflicts") not in self._rules.autofix:
             return True
-        thread = await Thread.load(self._deliveries, act.repo, act.number)
+        thread = await Thread.load_for(self._deliveries, act)
         if not self._rules.allowed(act.repo, thread.owner or f"github:{login}"):
             return True
         comments, done = self._comments(login), True
         try:
-            if act.kind == "checks":
-                await self._fixes.fix(act, thread, comments, login)
-            else:
-                done = await self._merges.merge(act, thread, comments, login)
+            go_on = self._fixes.fix if act.kind == "checks" else self._merges.merge
+            done = await go_on(act, thread, comments, login)
         except (RequestError, RunError) as error:
             thread.note, thread.pending = f"{error.message} {error.hint}", None
         await comments.show(thread)
@@ -158,14 +159,15 @@ class ThreadActs:
 
     async def _close(self, act: Act) -> None:
         """A pull request was closed: nothing goes on there, and what became of it is kept."""
-        known = await self._deliveries.thread(name_of(act.repo, act.number)) is not None
-        if not known and act.issue_author.lower() != (await self._login(act.repo)).lower():
+        thread = await Thread.load_for(self._deliveries, act)
+        login = await self._login(act.repo)
+        if thread.kept is None and act.issue_author.lower() != login.lower():
             return
-        thread = await Thread.load(self._deliveries, act.repo, act.number)
         thread.merged = act.merged
-        if thread.runs:
+        others = await self._thread_runs.runs_of_pull(thread)
+        for run_id in {*thread.runs[-1:], *(run.run_id for run in others if not run.final)}:
             with suppress(RunError):
-                await self._runs.cancel(thread.runs[-1], Caller(f"github:{act.by}", operator=True))
+                await self._runs.cancel(run_id, Caller(f"github:{act.by}", operator=True))
         await thread.keep(self._deliveries, live=bool(thread.runs))
 
     async def redeliver(self) -> int:
@@ -176,27 +178,45 @@ class ThreadActs:
         """Bring the comment of a thread up to date; what a run at work costs, every minute."""
         repo, _, number = name.rpartition("#")
         thread = await Thread.load(self._deliveries, repo, int(number))
-        comments = self._comments(await self._login(thread.repo))
-        await comments.show(thread, at_work_s=_AT_WORK_S)
+        try:
+            login = await self._login(thread.repo)
+        except CodingAgentError:
+            await self._comments("").keep_untold(thread)
+            raise
+        if await self._thumbs.give(thread):
+            await thread.keep(self._deliveries, live=True)
+        await self._comments(login).show(thread, at_work_s=_AT_WORK_S)
 
     async def _login(self, repo: str) -> str:
         return (await self._forge.account(full_name=repo)).login
 
     async def _may_write(self, repo: str, login: str) -> bool:
-        """Asked once an act."""
+        """Asked once an act; what a bot says may be anybody's words."""
+        if login.endswith(_BOT):
+            return False
         key = (repo, login)
         if key not in self._writers:
             self._writers[key] = await self._forge.may_write(repo, login)
         return self._writers[key]
 
     async def _steer(self, thread: Thread, caller: Caller, word: str, key: str) -> None:
-        if not thread.runs:
+        run_id = await self._find_steered(thread)
+        if run_id is None:
             thread.note = "There is no run here."
-        elif word == _STOP:
-            await self._runs.cancel(thread.runs[-1], caller)
+            return
+        thread.runs = [*(each for each in thread.runs if each != run_id), run_id]
+        if word == _STOP:
+            await self._runs.cancel(run_id, caller)
         else:
-            await self._runs.resume(thread.runs[-1], caller, day=self._day, call=key)
+            await self._runs.resume(run_id, caller, day=self._day, call=key)
             thread.take_over(caller.name)
+
+    async def _find_steered(self, thread: Thread) -> str | None:
+        """The run that is at work there, else the thread's newest, else the pull request's."""
+        others = await self._thread_runs.runs_of_pull(thread)
+        at_work = [run.run_id for run in others if not run.final]
+        found = [*at_work, *thread.runs[-1:], *(run.run_id for run in others)]
+        return found[0] if found else None
 
     async def _start(
         self, thread: Thread, comments: ThreadComments, act: Act, words: frozenset[str]
@@ -204,6 +224,7 @@ class ThreadActs:
         if act.key in thread.begun:
             return
         if thread.pending is None or thread.pending.key != act.key:
+            await self._begin_other(thread)
             run = await comments.newest(thread)
             if run and not run.final:
                 await self._tell(thread, act, run.run_id, words)
@@ -214,14 +235,24 @@ class ThreadActs:
             thread.take_over(thread.pending.owner)
         await self._thread_runs.start_pending(thread)
 
+    async def _begin_other(self, thread: Thread) -> None:
+        """Begin what another act was about to begin here, or find it begun."""
+        try:
+            await self._thread_runs.start_pending(thread)
+        except (RequestError, RunError):
+            thread.pending = None
+
     async def _tell(self, thread: Thread, act: Act, run_id: str, words: frozenset[str]) -> None:
         """A run is at work here: what was said is a message to it."""
         said = await write_message(act, self._forge, words)
         if said.text:
             caller = Caller(f"github:{act.by}", operator=True)
-            await self._runs.message(
+            number = await self._runs.message(
                 run_id, caller, said.text, call=act.key, received=said.received
             )
+            if said.answers:
+                told = ToldReview(run_id=run_id, message=number, comments=said.answers)
+                thread.told = [*(each for each in thread.told if each != told), told]
             thread.take_over(caller.name)
             thread.note = "The run reads the newest comment at its next turn."
 

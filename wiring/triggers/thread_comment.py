@@ -50,12 +50,14 @@ class ThreadComments:
             try:
                 await self._put(thread, text)
             except CodingAgentError:
-                await self._keep_untold(thread)
+                await self.keep_untold(thread)
                 raise
-            thread.shown, thread.told_at, thread.untold_since = text, time.time(), None
-        await thread.keep(self._deliveries, live=run is not None and not run.final)
+            thread.shown, thread.told_at = text, time.time()
+        thread.untold_since = None
+        waits = bool(thread.told) or (run is not None and not run.final)
+        await thread.keep(self._deliveries, live=waits)
 
-    async def _keep_untold(self, thread: Thread) -> None:
+    async def keep_untold(self, thread: Thread) -> None:
         """What cannot be told within a day, such as where the App was removed, is given up."""
         now = time.time()
         thread.untold_since = thread.untold_since or now

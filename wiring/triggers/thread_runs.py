@@ -1,18 +1,20 @@
 """Starts the runs of threads, within the limits of a day."""
 
 import time
-from datetime import UTC, datetime
+from contextlib import suppress
 from typing import Final
 
 from graph import RunRequest
 from graph.errors import RunNotFound
 from runs import RunService
 from runs.deliveries import Deliveries
-from runs.model import Caller, DayLimits
+from runs.model import Caller, DayLimits, RunRecord, day_began
 from wiring.triggers.rules import MOST_FIXES, MOST_RUNS_A_DAY, TriggerRules
 from wiring.triggers.thread import PendingStart, Thread
 
+_READER: Final = Caller("triggers", operator=True)
 _KEPT_RUNS: Final = 50
+_LOOKED_AT: Final = 100
 _LEAST_USD: Final = 0.05
 
 
@@ -70,20 +72,29 @@ class ThreadRuns:
         thread.note, thread.fixes = "", thread.fixes + 1
         return PendingStart(key=key, owner=thread.owner or f"github:{login}", request=request)
 
+    async def runs_of_pull(self, thread: Thread) -> list[RunRecord]:
+        """Runs that opened the pull request or go on with it, whoever began them, newest first.
+
+        Of an issue there are none; of the repository's runs the newest are looked at. Raises
+        StoreError.
+        """
+        address = f"{self._rules.web}/{thread.repo}"
+        listed, _ = await self._runs.list(_READER, repo=address, limit=_LOOKED_AT)
+        url = f"{address}/pull/{thread.number}".lower()
+        return [run for run in listed if url in _pulls_of(run)]
+
     async def money_left(self, thread: Thread) -> float | None:
         """What a run may cost (0: no limit); None, with a note, where the day is used up.
 
         Raises StoreError: what cannot be counted is not taken for nothing.
         """
-        today = datetime.fromtimestamp(time.time(), UTC).date()
-        cost, count = 0.0, 0
+        began = day_began(time.time())
+        runs = {run.run_id: run for run in await self.runs_of_pull(thread)}
         for run_id in thread.runs:
-            try:
-                run = await self._runs.get(run_id, Caller("triggers", operator=True))
-            except RunNotFound:
-                continue
-            if datetime.fromtimestamp(run.created_at, UTC).date() == today:
-                cost, count = cost + (run.cost_usd or 0.0), count + 1
+            with suppress(RunNotFound):
+                runs[run_id] = await self._runs.get(run_id, _READER)
+        today = [run for run in runs.values() if run.created_at >= began]
+        cost, count = sum(run.cost_usd or 0.0 for run in today), len(today)
         rules = self._rules
         left = rules.thread_usd - cost if rules.thread_usd else rules.max_cost_usd
         spent = bool(rules.thread_usd) and left < _LEAST_USD
@@ -92,3 +103,9 @@ class ThreadRuns:
             thread.note = f"The limit of a day here, {limit}, is reached. It ends at 0:00 UTC."
             return None
         return min(left, rules.max_cost_usd) if rules.max_cost_usd else left
+
+
+def _pulls_of(run: RunRecord) -> tuple[str, str]:
+    """Addresses of the pull request that a run is about, and of the one that it has made."""
+    made = run.pr.url if run.pr else None
+    return str(run.request.get("pull_request_url") or "").lower(), (made or "").lower()

@@ -69,14 +69,19 @@ class TriggerWorker:
     async def round(self) -> None:
         """Work off what waits, then look after the threads. Raises StoreError."""
         self._next = math.inf
-        while delivery := await self._deliveries.claim(time.time()):
-            await self._work_off(delivery)
+        await self._work_off_all()
         for name in await self._deliveries.live_threads():
+            if self._wanted.is_set():  # somebody waits for eyes, and nobody for a comment
+                await self._work_off_all()
             try:
                 await self._acts.show(name)
             except CodingAgentError as error:
                 log.warning("the comment of %s is not up to date: %s", name, error)
         await self._deliveries.forget(time.time())
+
+    async def _work_off_all(self) -> None:
+        while delivery := await self._deliveries.claim(time.time()):
+            await self._work_off(delivery)
 
     async def _redeliver(self) -> None:
         """At first and every hour, ask for what was delivered while nobody took it."""

@@ -44,7 +44,18 @@ def test_a_label() -> None:
     assert (act.by, act.issue_author, act.is_pull) == ("Codertocat", "Codertocat", False)
     assert act.issue_title == "Spelling error in the README file"
     assert (act.place, act.place_number) == ("issue", 1)
-    assert act.key == "d-1"
+    assert act.key == "label:codertocat/hello-world#1:1557933618"
+    assert act.repository == 186853002
+
+
+def test_a_label_that_two_webhooks_tell_of_is_one_act() -> None:
+    body = example("issues.labeled", label__name="coding-agent")
+    told = [read("issues", body, delivery) for delivery in ("d-1", "d-2")]
+    assert len({act.key for act in told if act}) == 1
+    again = example(
+        "issues.labeled", label__name="coding-agent", issue__updated_at="2026-01-01T00:00:00Z"
+    )
+    assert act_of("issues", again).key not in {act.key for act in told if act}
 
 
 def test_a_comment() -> None:

@@ -146,7 +146,11 @@ async def test_threads_are_kept(deliveries: Deliveries) -> None:
     assert await deliveries.thread("o/r#1") is None
     await deliveries.keep_thread("o/r#1", {"comment": 1}, 1, live=True)
     await deliveries.keep_thread("o/r#2", {"comment": 2}, 1, live=True)
-    await deliveries.keep_thread("o/r#1", {"comment": 3}, 2, live=False)
+    for before in (None, {"comment": 2}):
+        kept = await deliveries.keep_thread("o/r#1", {"comment": 9}, 2, live=False, before=before)
+        assert not kept, "it is not as it was before"
+    known = {"comment": 1}
+    assert await deliveries.keep_thread("o/r#1", {"comment": 3}, 2, live=False, before=known)
     assert await deliveries.thread("o/r#1") == {"comment": 3}
     assert await deliveries.live_threads() == ["o/r#2"]
 

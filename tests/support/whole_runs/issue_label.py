@@ -52,8 +52,9 @@ def open_issue(repo: Hosted) -> None:
 
 async def deliver_label(http: httpx.AsyncClient, repo: Hosted) -> None:
     """Tell twice, as GitHub may, that `ada` labeled it."""
+    payload = _label(repo)
     for _ in range(2):
-        await deliver(http, "issues", "delivery-1", _label(repo))
+        await deliver(http, "issues", "delivery-1", payload)
 
 
 async def deliver(

@@ -77,7 +77,7 @@ class World:
             "updated_at": (datetime.now(UTC) + timedelta(seconds=2)).isoformat(),
         }
         sender = {"login": by, "type": "User"}
-        repository = {"full_name": self.hosted.full_name}
+        repository = {"full_name": self.hosted.full_name, "id": self.hosted.id}
         return {"action": action, "issue": issue, "sender": sender, "repository": repository}
 
     author = "ada"

@@ -316,3 +316,24 @@ async def test_a_log_that_cannot_be_read_leaves_the_name(world: World) -> None:
         await ended(opened)
         (run,) = await opened.runs()
         assert "Check: tests" in run.request["prompt"]
+
+
+async def test_checks_that_fail_while_a_run_is_at_work_are_looked_at_after_it(
+    world: World,
+) -> None:
+    """It may end without a push: then nobody tells of them again."""
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        open_pull(opened, "1" * 40)
+        opened.house.pace.hold("code")
+        await comment_on_pull(opened, "/coding-agent why is it so?", "ben")
+        await opened.worker.round()
+        await opened.house.pace.reached("code")
+        opened.hosted.checks["1" * 40] = [check("tests", "failure")]
+        await told_of_suite(opened, 1, NUMBER)
+        await opened.worker.round()
+        opened.house.pace.let_go("code")
+        await work_off(opened)
+        assert len(await opened.runs()) == 1
+        await opened.deliveries.postpone("suite:octo/sample:1:1767225601#7", 0)
+        await work_off(opened)
+        assert len(await opened.runs()) == 2

@@ -198,7 +198,7 @@ async def test_stop_and_resume(world: World) -> None:
     await world.worker.round()
     (run,) = await world.runs()
     assert not run.final
-    await world.comment("/coding-agent stop", "ben")
+    await world.comment("/coding-agent Stop.", "ben")
     await world.worker.round()
     world.house.pace.let_go("code")
     await work_off(world)
@@ -320,8 +320,9 @@ async def test_a_comment_that_may_not_be_edited_is_given_up_after_a_day(world: W
     (name,) = await world.deliveries.live_threads()
     kept = await world.deliveries.thread(name)
     assert kept
-    kept["untold_since"] -= 24 * 3600
-    await world.deliveries.keep_thread(name, kept, time.time(), live=True)
+    older = {**kept, "untold_since": kept["untold_since"] - 24 * 3600}
+    now = time.time()
+    assert await world.deliveries.keep_thread(name, older, now, live=True, before=kept)
     await world.worker.round()
     assert not await world.deliveries.live_threads()
 
@@ -367,3 +368,72 @@ async def test_the_comment_says_what_the_repository_says_to_refuse(world: World)
     assert "@ada" not in said
     assert "<b>" not in said
     assert "#1" not in said
+
+
+async def test_a_thread_where_nobody_signs_in_any_more_is_given_up_after_a_day(
+    world: World,
+) -> None:
+    """Such as where the App was removed: the process that looks after it is a new one."""
+    world.house.pace.hold("code")
+    await world.comment("/coding-agent greet twice")
+    await world.worker.round()
+    await world.house.pace.reached("code")
+    world.house.pace.let_go("code")
+    await log_of(world.service, (await world.runs())[0].run_id)
+    async with open_world(world.forge, world.hosted, world.house) as after:
+        after.forge.fail("GET", "/user", Fault(401, times=99))
+        await after.worker.round()
+        (name,) = await after.deliveries.live_threads()
+        kept = await after.deliveries.thread(name)
+        assert kept
+        older = {**kept, "untold_since": kept["untold_since"] - 24 * 3600}
+        now = time.time()
+        assert await after.deliveries.keep_thread(name, older, now, live=True, before=kept)
+        await after.worker.round()
+        assert not await after.deliveries.live_threads()
+
+
+async def test_what_a_bot_said_reaches_no_prompt(world: World) -> None:
+    world.hosted.permissions["ci[bot]"] = "write"
+    world.hosted.say(1, "ci[bot]", "Order 66", minutes_ago(5))
+    await world.label()
+    await work_off(world)
+    (run,) = await world.runs()
+    assert "Order 66" not in run.request["prompt"]
+
+
+async def test_two_processes_that_work_in_one_thread_begin_one_run(world: World) -> None:
+    """Each has an act of its own: the one that comes second is a message to the first's run."""
+    world.house.pace.hold("code")
+    world.forge.fail("GET", "/issues/1/comments", Fault(late_s=0.5, times=2))
+    await world.comment("/coding-agent greet twice", "ada")
+    await world.comment("/coding-agent and wave", "ben")
+    async with open_world(world.forge, world.hosted, world.house) as other:
+        await asyncio.gather(world.worker.round(), other.worker.round())
+        await world.house.pace.reached("code")
+        for number in (1000, 1001):
+            await world.deliveries.postpone(f"comment:octo/sample:{number}", 0)
+        await other.worker.round()
+        world.house.pace.let_go("code")
+        await work_off(other)
+        (run,) = await other.runs()
+        events = await log_of(other.service, run.run_id)
+        assert len([event for event in events if event.type == "message.received"]) == 1
+        assert len(other.ours) == 1
+
+
+async def test_a_renamed_repository_has_its_threads(world: World) -> None:
+    world.house.pace.hold("code")
+    await world.comment("/coding-agent greet twice")
+    await world.worker.round()
+    await world.house.pace.reached("code")
+    world.forge.rename(world.hosted, "octo/renamed")
+    await world.comment("/coding-agent stop", "ben")
+    await world.worker.round()
+    world.house.pace.let_go("code")
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.status == "cancelled"
+    (said,) = world.ours
+    assert "Stopped." in said
+    assert not await world.deliveries.live_threads()

@@ -9,6 +9,7 @@ import pytest
 from tests.standins.github import Fault
 from tests.support.polling import until
 from tests.wiring.triggers.conftest import World
+from wiring.triggers.thread import Thread
 
 pytestmark = pytest.mark.slow
 
@@ -56,3 +57,21 @@ async def test_a_delivery_is_taken_while_the_worker_waits_for_github(world: Worl
     assert not working.done()
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_eyes_do_not_wait_for_comments_of_other_threads(world: World) -> None:
+    for number in (1, 2, 3):
+        world.hosted.issues[number] = ("Greet", "")
+        thread = Thread(repo="octo/sample", number=number, note="There is no run here.")
+        await thread.keep(world.deliveries, live=True)
+    held = world.forge.fail("POST", "/issues/2/comments", Fault(late_s=0.5))
+    working = asyncio.create_task(world.worker.run())
+    await until(lambda: not held.times)
+    await world.comment("/coding-agent greet twice", "ben")
+    world.worker.wake()
+    last = "POST /repos/octo/sample/issues/3/comments"
+    await until(lambda: last in asked(world))
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    (eyes,) = [call for call in asked(world) if call.endswith("/reactions")]
+    assert asked(world).index(eyes) < asked(world).index(last)

@@ -1,11 +1,21 @@
 """Comments and reviews of pull requests: one follow-up for each, of who may write."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from graph import (
+    ChangeResult,
+    Emit,
+    MessageAnswered,
+    MessageRead,
+    Role,
+    RoleTask,
+    RunRequest,
+)
 from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.standins.services.run_service import log_of
@@ -237,7 +247,7 @@ async def test_eyes_that_cannot_be_shown_at_once_hold_up_nothing(world: World) -
     )
     await world.worker.round()
     assert not await world.runs()
-    await world.deliveries.postpone(f"review:octo/sample:{REVIEW}", 0)
+    await world.deliveries.postpone(f"review:octo/sample:{REVIEW}:/coding-agent", 0)
     await work_off(world)
     assert len(await world.runs()) == 1
     assert world.hosted.reactions == [(f"issues/{NUMBER}", "eyes")]
@@ -273,3 +283,134 @@ async def test_closing_stops_what_is_at_work(world: World) -> None:
     thread = await world.deliveries.thread("octo/sample#7")
     assert thread
     assert thread["merged"] is True
+
+
+FIRST_PARTS = {
+    "changes are requested": {"state": "changes_requested", "body": ""},
+    "words to somebody else": {"state": "commented", "body": "@eve what do you think?"},
+    "a word for us, too": {"state": "commented", "body": "@octo-agent please"},
+}
+
+
+@pytest.mark.parametrize("first", FIRST_PARTS.values(), ids=FIRST_PARTS)
+async def test_a_command_counts_whatever_part_of_its_review_comes_first(
+    world: World, first: dict[str, str]
+) -> None:
+    open_pull(world)
+    at = stamp(-60)
+    itself = {"id": REVIEW, "user": {"login": "ben"}, "submitted_at": at, **first}
+    line = {"id": 50, "user": {"login": "ben"}, "body": "/coding-agent rename this"}
+    line |= {"path": "a.py", "line": 1, "created_at": at, "updated_at": at}
+    line |= {"pull_request_review_id": REVIEW}
+    world.hosted.reviews[REVIEW] = [itself, line]
+    told = pull_payload("submitted", "ben", "ada") | {"review": itself}
+    await world.deliver("pull_request_review", told)
+    await work_off(world)
+    for _ in range(2):
+        told = pull_payload("created", "ben", "ada") | {"comment": line}
+        await world.deliver("pull_request_review_comment", told)
+        await work_off(world)
+    (run,) = await world.runs()
+    assert "on a.py:1:\nrename this" in run.request["prompt"]
+    assert len(world.ours) == 1
+
+
+async def test_a_review_counts_as_it_was_delivered(world: World) -> None:
+    open_pull(world)
+    await review(world, "ben", "Why?", body="/coding-agent rename it")
+    world.hosted.reviews[REVIEW][0]["body"] = "/coding-agent drop the tables"
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.request["prompt"].startswith("rename it\n\nComment 1, on a.py:1:\nWhy?")
+
+
+async def begin_elsewhere(world: World) -> str:
+    """A run on the pull request that somebody began by the API; its id."""
+    address = f"{world.forge.address}/octo/sample"
+    request = RunRequest(
+        repo_url=address, prompt="Greet", pull_request_url=f"{address}/pull/{NUMBER}"
+    )
+    run, _ = await world.service.start(request, owner="alice")
+    return run.run_id
+
+
+async def test_what_others_began_there_takes_of_its_money(world: World) -> None:
+    open_pull(world)
+    await log_of(world.service, await begin_elsewhere(world))
+    async with open_world(world.forge, world.hosted, world.house, thread_usd=0.06) as poor:
+        await review(poor, "ben", "/coding-agent rename this")
+        await work_off(poor)
+        (run,) = await poor.runs()
+        assert run.owner == "alice"
+        (said,) = poor.ours
+        assert "$0.06" in said
+
+
+async def test_what_others_began_there_is_stopped_too(world: World) -> None:
+    open_pull(world)
+    world.house.pace.hold("code")
+    run_id = await begin_elsewhere(world)
+    await world.house.pace.reached("code")
+    await review(world, "ben", body="/coding-agent stop", state="commented")
+    await world.worker.round()
+    world.house.pace.let_go("code")
+    await work_off(world)
+    (run,) = await world.runs()
+    assert (run.run_id, run.status) == (run_id, "cancelled")
+
+
+async def test_closing_stops_what_others_began_there(world: World) -> None:
+    open_pull(world)
+    world.house.pace.hold("code")
+    await begin_elsewhere(world)
+    await world.house.pace.reached("code")
+    await world.deliver("pull_request", pull_payload("closed", "ada"))
+    await world.worker.round()
+    world.house.pace.let_go("code")
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.status == "cancelled"
+    assert not world.ours
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """A coder that has read the first message when it answers."""
+
+    inner: Role[ChangeResult]
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
+        emit(MessageRead(key="message.read:1:coder", number=1, role="coder"))
+        emit(MessageAnswered(key="message.answered:1", number=1, role="coder"))
+        return await self.inner(task, emit)
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["heard", "too late"])
+async def test_a_review_that_was_a_message_gets_its_thumbs_once_it_is_done(
+    world: World, heard: bool
+) -> None:
+    open_pull(world)
+    if heard:
+        world.house.roles["coder"] = Hearing(world.house.pace.services(world.house.script).coder)
+    world.house.pace.hold("plan")
+    async with open_world(world.forge, world.hosted, world.house) as opened:
+        await review(opened, "ben", body="/coding-agent go on", state="commented")
+        await opened.worker.round()
+        await opened.house.pace.reached("plan")
+        first = opened.hosted.reviews.pop(REVIEW)[0]
+        at = stamp(-60)
+        line = {"user": {"login": "ben"}, "path": "a.py", "created_at": at, "updated_at": at}
+        lines = [{**line, "id": 50 + n, "line": n + 1, "body": "Slow."} for n in range(12)]
+        later = {**first, "id": REVIEW + 1, "body": "/coding-agent and this"}
+        opened.hosted.reviews[REVIEW + 1] = [later, *lines]
+        payload = {**pull_payload("submitted", "ben"), "review": later}
+        await opened.deliver("pull_request_review", payload)
+        await opened.worker.round()
+        opened.house.pace.let_go("plan")
+        for _ in range(3):
+            await work_off(opened)
+        (run,) = await opened.runs()
+        assert run.status == "succeeded"
+        thumbs = [place for place, what in opened.hosted.reactions if what == "+1"]
+        assert thumbs == [f"pulls/comments/{50 + n}" for n in range(12 if heard else 0)]
+        assert not await opened.deliveries.live_threads()

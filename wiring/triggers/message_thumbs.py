@@ -1,0 +1,69 @@
+"""Thumbs for reviews that were messages to a run at work."""
+
+import logging
+from typing import Final
+
+from forge.core import Forge
+from graph import FINAL_STATUSES
+from graph.errors import CodingAgentError, RunNotFound
+from runs import RunService
+from runs.model import Caller
+from wiring.triggers.thread import Thread, ToldReview
+
+log = logging.getLogger(__name__)
+
+_READER: Final = Caller("triggers", operator=True)
+_MAKERS: Final = ("planner", "coder", "fixer")
+"""Who has read it before the change was ready has made that of it, too."""
+_AT_ONCE: Final = 10
+"""Writes have a pace, and eyes of other threads wait meanwhile."""
+
+
+class MessageThumbs:
+    """Puts a thumb on each line comment of a review that a run has read and done."""
+
+    def __init__(self, forge: Forge, runs: RunService) -> None:
+        self._forge = forge
+        self._runs = runs
+
+    async def give(self, thread: Thread) -> bool:
+        """Give some, if any are due; what is left to give stays in the thread.
+
+        Nothing else depends on it. Raises StoreError.
+        """
+        left: list[ToldReview] = []
+        room = _AT_ONCE
+        for told in thread.told:
+            comments = await self._due(told)
+            if comments is None:
+                left.append(told)
+                continue
+            for comment in comments[:room]:
+                await self._give_one(thread, comment)
+            if rest := comments[room:]:
+                left.append(told.model_copy(update={"comments": rest}))
+            room = max(room - len(comments), 0)
+        changed, thread.told = left != thread.told, left
+        return changed
+
+    async def _due(self, told: ToldReview) -> list[int] | None:
+        """Those that get a thumb; None while the run is at work."""
+        try:
+            run = await self._runs.view(told.run_id, _READER)
+        except RunNotFound:
+            return []
+        if run["status"] not in FINAL_STATUSES:
+            return None
+        read = any(
+            each["number"] == told.message
+            and each["state"] == "answered"
+            and each["role"] in _MAKERS
+            for each in run["messages"]
+        )
+        return told.comments if read and run["status"] == "succeeded" else []
+
+    async def _give_one(self, thread: Thread, comment: int) -> None:
+        try:
+            await self._forge.add_reaction(thread.repo, "review_comment", comment, "+1")
+        except CodingAgentError as error:
+            log.warning("a comment of %s gets no thumb: %s", thread.name, error.code)
