@@ -86,11 +86,13 @@ def read_predictions(file: Path) -> list[Prediction]:
 def _read(file: Path, kind: type[ValueT]) -> list[ValueT]:
     """The lines of a file; the last may be half written, by a process that was killed."""
     found = []
-    lines = file.read_bytes().split(b"\n")[:-1]
-    for number, line in enumerate(lines, start=1):
+    *lines, last = file.read_bytes().split(b"\n")
+    for number, line in enumerate([*lines, last] if last else lines, start=1):
         try:
             found.append(kind.model_validate_json(line))
         except ValidationError:
+            if number > len(lines):
+                break
             raise InvalidRequest(
                 f"{file}, line {number}: is no {kind.__name__}.",
                 "Name a file that this command wrote.",

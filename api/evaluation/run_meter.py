@@ -80,7 +80,8 @@ class RunMeter:
     def _validated(self, event: Fields) -> None:
         failures = (len(event["newFailures"]), len(event["knownFailures"]))
         new, known = failures
-        self._set_checks(head=event["status"], new_failures=new, known_failures=known)
+        checked = {"head": event["status"], "new_failures": new, "known_failures": known}
+        self._set_checks(**checked, shown=None)  # the proof is told after it
 
     def _proved(self, event: Fields) -> None:
         self._set_checks(shown=event["shown"])

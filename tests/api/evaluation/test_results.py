@@ -51,3 +51,10 @@ def test_another_file_is_refused_with_its_line(tmp_path: Path) -> None:
     out.write_text('{"instance_id": 1}\n')
     with pytest.raises(InvalidRequest, match="line 1: is no Prediction"):
         Results.carry_on(out)
+
+
+def test_a_last_line_without_an_end_is_one_where_it_is_whole(tmp_path: Path) -> None:
+    out = tmp_path / "predictions.jsonl"
+    lines = [of(name)[0].model_dump_json() for name in ("one", "two")]
+    out.write_text("\n".join(lines))
+    assert [line.instance_id for line in read_predictions(out)] == ["one", "two"]

@@ -85,3 +85,7 @@ def test_an_error_is_told_by_its_code() -> None:
     error = {"code": "claude_unauthorized", "message": "m"}
     line = line_of({"type": "run.finished", "status": "failed", "error": error})
     assert (line["status"], line["error"], line["requests"]) == ("failed", "claude_unauthorized", 0)
+
+
+def test_a_proof_is_that_of_the_last_validation() -> None:
+    assert line_of(*RUN[:-1], validated("passed"), RUN[-1])["checks"]["shown"] is None
