@@ -34,7 +34,7 @@ from sandbox import Sandbox, TreeSpec
 from sandbox.tree import TakenChange, live_tree, take_change
 
 _MAX_PATCH: Final = 50 * 1024 * 1024
-_MAX_TITLE: Final = 100
+_MAX_TITLE: Final = 200
 _MOST_OPEN: Final = 20
 """Beside the answers to comments of a review."""
 _LONGEST_OPEN: Final = 400

@@ -19,7 +19,7 @@ _SAMPLE_SUMMARY: Final = "The change does what was asked for, and a test holds i
 _SAMPLE_TICKET: Final = "ABC-1"
 _TRAILER: Final = re.compile(r"\A((?:#[^\n]*\n)*[A-Za-z0-9-]+)([ \t]*:(?!//))")
 _ITEM: Final = re.compile(r"[ ]{0,3}(?:[-*+]|\d{1,3}[.)])[ ]+")
-_FENCE: Final = re.compile(r"[ ]{0,3}(?:```|~~~)")
+_FENCE: Final = re.compile(r"[ ]{0,3}(?:`{3,}(?=[^`]*\Z)|~~~)")
 
 
 def commit_message(

@@ -38,6 +38,8 @@ _STRUCTURE: Final = re.compile(
 _COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _LONGEST: Final = 65_536
 """Characters of the longest text that GitHub takes."""
+_INLINE: Final = re.compile(r"(?m)^( {0,3})(?=`{3,}+[^`\n]+`)")
+"""Code within a line, at its begin, which some take for the begin of a block."""
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
 
 
@@ -55,7 +57,8 @@ def paragraphs(text: str, limit: int) -> str:
     """Harmless text of several lines that cannot begin a section or leave a code block open."""
     shown = cut(visible(text[: limit * _READ]).strip(), limit)
     broken = _TRAILER.sub(rf"\1{BREAK}\2", _broken(shown))
-    return _closed(_STRUCTURE.sub(r"\1\\", broken))
+    inline = _INLINE.sub(rf"\1{BREAK}", _STRUCTURE.sub(r"\1\\", broken))
+    return _closed(inline)
 
 
 def code(text: str, limit: int) -> str:

@@ -301,7 +301,8 @@ class Nodes:
                 if stopped
                 else Outcome(status="no_changes", reason="empty_change")
             )
-            return update | {"change": None, "outcome": outcome}
+            why = update["explanation"] if stopped else result.summary
+            return update | {"change": None, "outcome": outcome, "explanation": why}
         begin_validation_tree(self.services, state)
         event = ChangeUpdated(digest=change.ref.digest, files=change.files)
         emit_of_node()(event.keyed(f"change:{task.step}"))

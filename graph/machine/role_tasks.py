@@ -99,6 +99,9 @@ def named_change(change: Change, before: Change | None, result: ChangeResult) ->
     if before and (before.tree == change.tree or not result.title):
         update = before.model_dump(include={"title", "summary", "done"})
         unchecked = with_answers(said, result.unchecked)
+        if before.tree != change.tree:  # what it says is open, is
+            update["done"] = before.done and result.done
+            unchecked = tuple(dict.fromkeys((*said, *result.unchecked)))
     else:
         update = {"title": result.title, "summary": result.summary, "done": result.done}
         unchecked = with_answers(result.unchecked, said)

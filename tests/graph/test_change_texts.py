@@ -74,3 +74,11 @@ def test_what_is_not_done_is_a_draft_that_lists_it() -> None:
     assert edges.left_to_do(state) == ("Windows was not tried.",)
     done = BEFORE.model_copy(update={"done": True})
     assert edges.verdict({**state, "change": done}).status == "succeeded"
+
+
+def test_a_fix_without_a_title_may_leave_more_open() -> None:
+    before = BEFORE.model_copy(update={"done": True})
+    said = FIXED.model_copy(update={"title": "", "done": False, "unchecked": ("No GPU.",)})
+    named = named_change(AFTER, before, said)
+    assert (named.title, named.done) == ("Add", False)
+    assert named.unchecked == ("Windows was not tried.", "No GPU.")

@@ -204,6 +204,7 @@ async def test_an_empty_change_ends_without_a_pull_request() -> None:
     script = Script(changes=[None])
     state = await Driven(script).run()
     assert (state["outcome"].status, state["outcome"].reason) == ("no_changes", "empty_change")
+    assert state["explanation"] == "coder summary"
 
 
 async def test_the_plan_waits_is_revised_and_approved_with_an_edit() -> None:

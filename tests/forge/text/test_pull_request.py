@@ -304,6 +304,11 @@ def test_lines_of_a_commit_fit_but_for_code_and_what_cannot_be_broken() -> None:
     )
 
 
+def test_code_at_the_begin_of_a_line_keeps_no_line_long() -> None:
+    change = CHANGE.model_copy(update={"summary": f"```x``` is new.\n{LONG}"})
+    assert max(map(len, commit_message(publication(change=change)).split("\n"))) <= WIDTH
+
+
 def test_a_commit_says_neither_what_was_run_nor_what_is_left() -> None:
     told = publication(remaining=("The fix rounds are used up.",), validation=VALIDATION)
     message = commit_message(told)

@@ -114,6 +114,7 @@ def test_no_section_of_its_own(text: str) -> None:
         ("````py\nx\n```", "````"),
         ("~~~\n```\nx", "~~~"),
         ("```\nx\n```\n```", "```"),
+        ("```x``` is code.\n````\ny", "````"),
     ],
 )
 def test_an_open_code_block_is_closed(text: str, end: str) -> None:
@@ -176,3 +177,8 @@ def test_a_cut_text_says_so(text: str, limit: int) -> None:
 
 def test_what_cannot_be_seen_goes() -> None:
     assert visible("a\x00b\x1b[0m\u202ec\u200b\r\nd\te") == "ab[0mc\nd\te"
+
+
+def test_code_within_a_line_begins_no_block() -> None:
+    made = paragraphs("```x``` is code.\n\nMore.", 500)
+    assert made.replace(ZERO_WIDTH, "") == "```x``` is code.\n\nMore."
