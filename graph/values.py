@@ -257,7 +257,7 @@ class Finding(Value):
     message: str
 
 
-GAP_RULES = ("not_covered", "base_stopped", "stale")
+GAP_RULES = ("not_covered", "base_stopped", "stale", "nothing_ran", "cut_short", "masked")
 """What of a change was not validated."""
 NOTE_RULES = ("changelog",)
 """What the repository asks of each change, and this one lacks."""
@@ -270,6 +270,8 @@ class ValidationFinding(Finding):
 
     `base_tests`: a check that passes fails with the base's. `no_tests`: it tells of no test, where
     on the base it did. `base_stopped`: tests fail to which the base did not come in its time.
+    `nothing_ran`: it says that it ran none. `cut_short`: after a known failure it left tests out,
+    or said too much to be read. `masked`: it passes, and reports failures that the base has not.
     """
 
     rule: str

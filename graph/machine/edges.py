@@ -250,6 +250,8 @@ def _not_validated(validation: Validation) -> list[str]:
     ]
     if why:
         return why
+    if any(report.status == "passed" for report in validation.commands):
+        return ["Not validated: nothing that runs tests came to an end that tells of the change."]
     if validation.known_failures:
         return ["Not validated: every check that could be run fails without this change, too."]
     return ["Not validated: no check of this repository could be run."]

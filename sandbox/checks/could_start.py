@@ -4,9 +4,10 @@ import re
 import shlex
 from typing import Final
 
-from graph import FolderCommand
+from graph import Check, FolderCommand
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.registry import ECOSYSTEMS
+from sandbox.tree.environment import SYSTEM_FIRST
 
 _CANNOT_START: Final = (126, 127)  # what a shell answers for a program that is not there or not one
 
@@ -23,6 +24,19 @@ async def could_start(sandbox: Sandbox, check: FolderCommand, exit_code: int | N
         return True
     there = FolderCommand(command=probe, folder=check.folder)
     return (await sandbox.run(there.shell, keep_bytes=2)).exit_code == 0
+
+
+async def is_gone(sandbox: Sandbox, check: Check) -> bool:
+    """Whether nothing is left of the folder that a found check is for but what git ignores."""
+    if check.source != "repository" or not check.folder:
+        return False
+    left = (
+        f"git --literal-pathspecs ls-files -z -co --exclude-standard -- {shlex.quote(check.folder)}"
+    )
+    none = (
+        'xargs -0 -r -n 500 sh -c \'for f; do [ ! -e "$f" ] && [ ! -L "$f" ] || exit 255; done\' sh'
+    )
+    return (await sandbox.run(f"{SYSTEM_FIRST}{left} | {none}", keep_bytes=2)).exit_code == 0
 
 
 def words_of(command: str) -> list[str]:

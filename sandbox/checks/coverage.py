@@ -9,7 +9,7 @@ from typing import Final
 
 from graph import Base, Check, ValidationFinding
 from sandbox.changes.parse_diff import Diff
-from sandbox.checks.judge import Outcome
+from sandbox.checks.judge import Outcome, deciding
 from sandbox.checks.nested_packages import (
     LANGUAGES,
     MANIFESTS,
@@ -95,7 +95,7 @@ def _is_spoken_for(path: str, outcomes: Sequence[Outcome]) -> bool:
     languages = languages_of(path)
     served = not languages or any(each.is_served for each in languages)
     names = {each.name for each in languages}
-    return any(each.ended and (served or _speaks(each.check, names)) for each in outcomes)
+    return any(each.says_something and (served or _speaks(each.check, names)) for each in outcomes)
 
 
 def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Packages) -> bool:
@@ -110,10 +110,12 @@ def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Packages) -> b
     if package and package in packages.unused:
         around = partial(is_around, folder=package, languages=languages)
         holding = [each for each in holding if not around(each.check)]
+    holding = deciding(holding)
     own = [each.check.folder for each in holding if each.check.source == "repository"]
     nearest = max(own, key=len, default="")
     return any(
-        each.ended and (each.check.source != "repository" or len(each.check.folder) >= len(nearest))
+        each.says_something
+        and (each.check.source != "repository" or len(each.check.folder) >= len(nearest))
         for each in holding
     )
 

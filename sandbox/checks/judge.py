@@ -15,11 +15,15 @@ from graph import (
     main_checks,
 )
 from graph.errors import SandboxError
+from sandbox.changes.moved_tests import moved_ids
+from sandbox.changes.parse_diff import FileDiff
 from sandbox.checks.base_results import BaseResults
+from sandbox.checks.could_start import is_gone
 from sandbox.checks.new_failures import Failures, compare_stopped, compare_with_base
 from sandbox.checks.run_again import flaky_on_base, run_failures_again
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox
+from sandbox.ecosystems.registry import calls_runner
 
 log = logging.getLogger(__name__)
 _MOST_NAMES: Final = 50
@@ -32,6 +36,8 @@ class Outcome:
     """What one check came to.
 
     `conclusive`: it says something of the change, as it passed, or names the tests that fail.
+    `gone`: the change has removed the folder that it is for. `masked` are tests that it reports as
+    failed though it passes, and that the base does not.
     """
 
     check: Check
@@ -39,14 +45,17 @@ class Outcome:
     run: CheckRun
     failures: Failures = _NO_FAILURES
     conclusive: bool = False
+    gone: bool = False
+    masked: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         return self.report.status == "passed"
 
     @property
-    def ended(self) -> bool:
-        return self.report.status in ("passed", "failed")
+    def says_something(self) -> bool:
+        """Whether it says of the change that it holds, or that it does not."""
+        return self.conclusive or bool(self.failures.new)
 
 
 @dataclass(frozen=True)
@@ -79,17 +88,38 @@ async def on_base_of(check: Check, on_base: BaseResults, deadline: float) -> Bas
     return BaseOutcome(check, run, flaky or ())
 
 
-async def outcome_of(
-    sandbox: Sandbox, check: Check, on_base: BaseResults, deadline: float
+async def outcomes_of(
+    sandbox: Sandbox,
+    checks: Sequence[Check],
+    on_base: BaseResults,
+    deadline: float,
+    files: Sequence[FileDiff],
+) -> list[Outcome]:
+    """Run checks one after another on the change of these files."""
+    return [await _outcome_of(sandbox, check, on_base, deadline, files) for check in checks]
+
+
+async def _outcome_of(
+    sandbox: Sandbox,
+    check: Check,
+    on_base: BaseResults,
+    deadline: float,
+    files: Sequence[FileDiff],
 ) -> Outcome:
     """Run a check on the change; one that fails is compared with the base, and run again alone."""
     run = await run_check(sandbox, check, deadline)
     report = run.report(check)
-    if run.passed or not run.begun:
-        return Outcome(check, report, run, conclusive=run.passed)
+    if not run.begun:
+        return Outcome(check, report, run)
+    if run.passed:
+        masked = await _masked(check, run, on_base, deadline)
+        conclusive = not masked and not _is_idle(check, run)
+        return Outcome(check, report, run, conclusive=conclusive, masked=masked)
     if run.limit:
         return Outcome(check, report, run, compare_stopped(run, await on_base.load(check)))
-    base = await on_base.find(check, deadline)
+    if await is_gone(sandbox, check):
+        return Outcome(check, run.report(check, "unavailable"), run, gone=True)
+    base = _with_moved(await on_base.find(check, deadline), check, files)
     if not run.started and (base is None or not base.started):
         return Outcome(check, report, run)
     failures = compare_with_base(run, base)
@@ -99,7 +129,24 @@ async def outcome_of(
     if not run.started:
         report = run.report(check, "failed")  # what it calls is there on the base
     known = run.compared or failures.flaky == (run.command,)
-    return Outcome(check, report, run, failures, conclusive=known and not failures.unknown)
+    conclusive = known and run.complete and not failures.unknown
+    return Outcome(check, report, run, failures, conclusive=conclusive)
+
+
+async def _masked(
+    check: Check, run: CheckRun, on_base: BaseResults, deadline: float
+) -> tuple[str, ...]:
+    if not run.masked:
+        return ()
+    base = await on_base.find(check, deadline)
+    before = {*base.masked, *base.failed_tests} if base else frozenset[str]()
+    return tuple(name for name in run.masked if name not in before)
+
+
+def _with_moved(base: CheckRun | None, check: Check, files: Sequence[FileDiff]) -> CheckRun | None:
+    """What failed on the base, with the ids that moved tests have in the change, too."""
+    moved = moved_ids(base.failed_tests, files, check.folder) if base else ()
+    return base and base.model_copy(update={"failed_tests": (*base.failed_tests, *moved)})
 
 
 def baseline_of(outcomes: Sequence[BaseOutcome]) -> Validation:
@@ -124,13 +171,39 @@ def validation_of(outcomes: Sequence[Outcome]) -> Validation:
     failures = [outcome.failures for outcome in outcomes]
     new = _names(name for each in failures for name in each.new)
     return Validation(
-        status="failed" if new else _status(outcomes),
+        status="failed" if new else _status([each for each in outcomes if not each.gone]),
         commands=tuple(outcome.report for outcome in outcomes),
         new_failures=new,
         known_failures=_names(name for each in failures for name in each.preexisting),
         flaky=_names(name for each in failures for name in each.flaky),
-        findings=tuple(_unknown(outcome) for outcome in outcomes if outcome.failures.unknown),
+        findings=tuple(filter(None, map(_gap, outcomes))),
     )
+
+
+def deciding(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those that can say that code holds: where there are tests, no linter says it.
+
+    Those of the plan take the place of no others: they count where they tell of tests.
+    """
+    there = [outcome for outcome in outcomes if not outcome.gone]
+    tests = any(_is_test(outcome.check) for outcome in there)
+    return [
+        outcome
+        for outcome in there
+        if not tests
+        or _is_test(outcome.check)
+        or (outcome.check.source == "plan" and outcome.run.ran)
+    ]
+
+
+def _is_test(check: Check) -> bool:
+    """Whether it was found or asked for, and is no linter."""
+    return check.source == "caller" or (check.source == "repository" and check.kind == "test")
+
+
+def _is_idle(check: Check, run: CheckRun) -> bool:
+    """Whether a runner that the command calls itself says that it ran no test."""
+    return run.idle and check.kind == "test" and calls_runner(check.command)
 
 
 def set_up_failed(output: str) -> Validation:
@@ -148,21 +221,34 @@ def _status(outcomes: Sequence[Outcome]) -> CheckStatus:
     """
     main = main_checks([outcome.check for outcome in outcomes])
     stopped = any(o.check in main and o.report.status == "stopped" for o in outcomes)
-    conclusive = any(outcome.conclusive for outcome in outcomes)
+    conclusive = any(outcome.conclusive for outcome in deciding(outcomes))
     undecided = any(o.check in main and o.failures.unknown for o in outcomes)
     begun = all(outcome.run.begun for outcome in outcomes)
     decided = begun and conclusive and not stopped and not undecided
     return "passed" if decided else "unavailable"
 
 
-def _unknown(outcome: Outcome) -> ValidationFinding:
-    names = outcome.failures.unknown
-    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
-    text = (
-        f"`{outcome.report.shell}` fails, and on the base it was stopped before it came to these: "
-        f"{', '.join(names[:_MOST_SHOWN])}{more}"
-    )
-    return ValidationFinding(rule="base_stopped", severity="warning", message=text)
+def _gap(outcome: Outcome) -> ValidationFinding | None:
+    """What one check leaves open."""
+    shown = f"`{outcome.report.shell}`"
+    if names := outcome.failures.unknown or outcome.masked:
+        more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+        listed = f"{', '.join(names[:_MOST_SHOWN])}{more}"
+        if outcome.masked:
+            text = "passes, and reports failures that are not on the base"
+            return _finding("masked", f"{shown} {text}: {listed}")
+        text = "fails, and on the base it was stopped before it came to these"
+        return _finding("base_stopped", f"{shown} {text}: {listed}")
+    if outcome.passed and not outcome.conclusive:
+        return _finding("nothing_ran", f"{shown} passes, and says that it ran no test")
+    if outcome.failures.preexisting and not outcome.failures.new and not outcome.run.complete:
+        text = "fails without this change, too, and does not tell of all tests"
+        return _finding("cut_short", f"{shown} {text}")
+    return None
+
+
+def _finding(rule: str, message: str) -> ValidationFinding:
+    return ValidationFinding(rule=rule, severity="warning", message=message)
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ _HANGS: float = 0.5
 class Failures:
     """Failures by test, or by command where tests cannot be told apart.
 
-    `unknown` are those to which the base did not come before it was stopped; `flaky` ones failed
+    `unknown` are those to which the base did not come before it ended; `flaky` ones failed
     once, and not when they were run again.
     """
 
@@ -26,8 +26,8 @@ def compare_with_base(run: CheckRun, base: CheckRun | None) -> Failures:
     """Hold a failed run against the base's; where there is none, what failed counts as new.
 
     Doubt goes against the change: a test that the base's output does not name is new, and so is a
-    check that no longer says which tests failed. A base that was stopped leaves no such doubt: it
-    knows nothing of what it did not come to.
+    check that no longer says which tests failed. A base that was stopped, or that ended at its
+    first failure, leaves no such doubt: it knows nothing of what it did not come to.
     """
     tests = run.failed_tests
     if base is None or base.passed or not base.started:
@@ -35,7 +35,7 @@ def compare_with_base(run: CheckRun, base: CheckRun | None) -> Failures:
     before = frozenset(base.failed_tests)
     preexisting = tuple(test for test in tests if test in before)
     new = tuple(test for test in tests if test not in before)
-    if base.limit:
+    if base.limit or (tests and not base.complete):
         return Failures(preexisting=preexisting, unknown=new if tests else (run.command,))
     if tests:
         return Failures(new=new, preexisting=preexisting)

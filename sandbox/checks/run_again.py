@@ -1,5 +1,6 @@
 """Failures run again alone, on the change and on the base, before anyone is blamed for them."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -15,6 +16,9 @@ _MOST: Final = 20
 """So many tests do not fail by chance at once."""
 _CHEAP_MS: Final = 60_000
 """A check of at most this length is run again as a whole, too."""
+_SPARE: Final = 4
+"""So is a longer one for tests that pass alone, where so many times its length is left."""
+_FAILURES: Final = re.compile(r"\b[1-9]\d* (?:fail|error)", re.IGNORECASE)
 
 Run = Callable[[FolderCommand], Awaitable[CheckRun | None]]
 
@@ -42,7 +46,8 @@ async def run_failures_again(
     async def on_the_base(command: FolderCommand) -> CheckRun | None:
         return await on_base.run(command, min(deadline, time.time() + _patience_s(run)))
 
-    failed = await still_failing(check, run, names, on_change)
+    room_ms = (deadline - time.time()) * 1000 / _SPARE
+    failed = await still_failing(check, run, names, on_change, max(room_ms, _CHEAP_MS))
     if failed is None:
         return failures
     left = tuple(name for name in names if name in failed)
@@ -50,13 +55,14 @@ async def run_failures_again(
     before = await on_base.load(check)
     there: frozenset[str] | None = None
     if before and alone is check and not before.passed:  # it fails there as a whole, or was stopped
-        there = None if before.limit else frozenset()
+        there = None if before.limit or not before.complete else frozenset()
     elif alone:
         there = _failed_of(left, check, await on_the_base(alone), missing=())
         if there and alone is not check and run.duration_ms <= _CHEAP_MS:
             # Some tests need others before them: then the base as a whole still passes.
-            whole = _failed_of(left, check, await on_the_base(check), missing=())
-            there = there if whole is None else there & whole
+            again = await on_the_base(check)
+            whole = _failed_of(left, check, again, missing=())
+            there = there if whole is None or (again and not again.complete) else there & whole
     known = set(failures.unknown) & (there or frozenset())
     flaky = set(names) - failed | (there or frozenset()) - known
     unknown = (set(failures.unknown) if there is None else set()) - flaky
@@ -81,18 +87,21 @@ async def flaky_on_base(
     async def again(command: FolderCommand) -> CheckRun | None:
         return await on_base.run(command, min(deadline, time.time() + _patience_s(run)))
 
-    failed = await still_failing(check, run, names, again)
+    failed = await still_failing(check, run, names, again, _CHEAP_MS)
     return None if failed is None else tuple(name for name in names if name not in failed)
 
 
 async def still_failing(
-    check: FolderCommand, run: CheckRun, names: tuple[str, ...], again: Run
+    check: FolderCommand, run: CheckRun, names: tuple[str, ...], again: Run, longest_ms: float
 ) -> frozenset[str] | None:
-    """Which of the names fail again; None where that cannot be known."""
+    """Which of the names fail again; None where that cannot be known.
+
+    What passes alone is tried among the others, where all takes `longest_ms` at most.
+    """
     alone = _alone(check, run, names)
     failed = _failed_of(names, check, await again(alone)) if alone else None
-    whole = alone is check or run.duration_ms > _CHEAP_MS
-    if failed is None or failed == frozenset(names) or whole:
+    alone_only = alone is check or run.duration_ms > longest_ms
+    if failed is None or failed == frozenset(names) or alone_only:
         return failed
     return failed | (_failed_of(names, check, await again(check)) or frozenset())
 
@@ -117,6 +126,11 @@ def _failed_of(
     everything, whole = frozenset(names), again.command == check.shell
     if again.passed:
         return frozenset() if again.ran or whole else everything
+    if missing is None and not whole and not again.complete:
+        return everything  # it may have left out some of them
+    passed = again.ran and again.counts and not _FAILURES.search(again.counts)
+    if passed and not again.failed_tests:
+        return everything & {check.shell}  # it fails by something else, such as too little coverage
     named = everything & frozenset(again.failed_tests)
     if named or (again.failed_tests and whole) or everything == {check.shell}:
         return named or (everything & {check.shell})

@@ -1,7 +1,9 @@
 """One run of one check: how it ended and which tests failed."""
 
 import asyncio
+import re
 import time
+from typing import Final
 
 from graph import CommandReport, FolderCommand, ReportStatus, Value
 from sandbox.checks.could_start import could_start
@@ -12,6 +14,11 @@ from sandbox.reports.read_report import read_report
 
 _KEPT_BYTES = 1024 * 1024
 _SHOWN_FAILED, _SHOWN_PASSED = 6000, 500
+_ENDS_FIRST: Final = re.compile(
+    r"(?<!\S)(?:--exitfirst|--maxfail[= ][1-9]\d*+|--bail(?:=[1-9]\d*+)?|--?fail-?fast)(?!\S)"
+    r"|\b(?:pytest|py\.test)\b[^&|;\n]* -[A-Za-qs-z]*x[A-Za-z]*(?!\S)"
+)
+"""Options of runners by which they leave tests out after others have failed."""
 _NOT_RUN = "Not run: what validation may use of the time of the run was spent."
 
 
@@ -22,7 +29,9 @@ class CheckRun(Value):
     came to its end, `compared` whether those that failed are known by name, too. `counts` is what
     it says of how many passed and failed, as far as it came, `lacking` what it says of a module or
     a tool that is not installed. `too_late`: the deadline was there
-    before it ended, or, without a `limit`, before it began.
+    before it ended, or, without a `limit`, before it began. `complete` says whether it names all
+    that fails: it went through all tests, and its output is whole. `idle`: it says that it ran no
+    test. `masked` are tests that it reports as failed though it passes, as behind `|| true`.
     """
 
     command: str
@@ -37,6 +46,9 @@ class CheckRun(Value):
     too_late: bool = False
     counts: str = ""
     lacking: str = ""
+    complete: bool = True
+    idle: bool = False
+    masked: tuple[str, ...] = ()
 
     @property
     def begun(self) -> bool:
@@ -104,4 +116,12 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
         compared=report.ran and bool(report.failed) and not passed and not result.limit,
         lacking="" if passed else report.lacking,
         too_late=result.limit == "time" and time.time() >= deadline,
+        complete=passed
+        or not (
+            report.cut_short
+            or _ENDS_FIRST.search(check.command)
+            or (result.dropped and not report.listed)
+        ),
+        idle=report.idle,
+        masked=tuple(sorted(report.failed)) if passed and report.of_tests else (),
     )

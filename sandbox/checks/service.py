@@ -32,7 +32,7 @@ from sandbox.checks.judge import (
     BaseOutcome,
     baseline_of,
     on_base_of,
-    outcome_of,
+    outcomes_of,
     set_up_failed,
     validation_of,
 )
@@ -173,7 +173,7 @@ class SandboxChecks(Checks):
                 packages = await find_packages(sandbox, base, read, checks)
                 hints = await asyncio.to_thread(hint_findings, read)
                 found = await without_known_suppressions(hints, read, sandbox) + of_set_up
-                outcomes = [await outcome_of(sandbox, check, on_base, deadline) for check in checks]
+                outcomes = await outcomes_of(sandbox, checks, on_base, deadline, read.files)
                 validation = validation_of(outcomes)
                 if of_set_up and environment.fixed:
                     validation = await judged_without(validation, environment, sandbox)

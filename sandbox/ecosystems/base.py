@@ -149,6 +149,12 @@ class Ecosystem:
     """A line that says how many tests passed and failed; its first group is that."""
     failures_begin: str = ""
     """A line with which a runner begins to say what failed, and why."""
+    lists_failed: str = ""
+    """A line below which a runner lists all that failed, at the end of what it says."""
+    cut_short: Callable[[Lines], bool] = never
+    """Whether a runner says that it left tests out because others had failed."""
+    idle: Callable[[Lines], bool] = never
+    """Whether a runner says that it ran no test, in other words than by counts of none."""
     noise: str = ""
     """A line that says no more than that something passed, or how far a run is."""
 

@@ -83,8 +83,14 @@ GO = Ecosystem(
     lints=_lints,
     test_calls=r"\bgo test\b",
     lint_calls=r"go vet|golangci-lint|gofmt|staticcheck",
-    reports=(ReportReader("go test", _failed, any_line(r" *--- FAIL: |ok  \t")),),
+    reports=(
+        ReportReader(
+            "go test", _failed, any_line(r" *--- FAIL: |ok  \t(?!.*\[no tests to run\]$)")
+        ),
+    ),
     failures_begin=r"\s*--- FAIL: .*|# [\w./-]+(?: \[.*\])?|panic: .*",
+    cut_short=any_line("panic: "),
+    idle=any_line(r"\?   \t\S+\t\[no test files\]|ok  \t.*\[no tests to run\]"),
     noise=r"=== (?:RUN|PAUSE|CONT|NAME) .*|\s*--- PASS: .*|(?:ok  |\?   )\t.*",
     select=_select,
     tell=_tell,

@@ -305,6 +305,10 @@ JAVASCRIPT = Ecosystem(
     counts=r" *Tests:? +(\d.*\b(?:passed|failed)\b).*|  (\d+ (?:passing|failing))\b.*"
     r"|\S ((?:pass|fail) \d+)",
     failures_begin=r" *FAIL +.*|  ● (?!Console$).*|  \d+ failing|✖ failing tests:|\s*not ok \d+.*",
+    lists_failed=r"  \d+ failing|✖ failing tests:|Summary of all failing tests"
+    r"|⎯+ Failed Tests \d+ ⎯+",
+    cut_short=any_line(r" *Test Suites: .* \d+ of \d+ total|Bail out!"),
+    idle=any_line(r"No tests? (?:files? )?found, exiting with code 0"),
     noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*|\s*# Subtest: .*|\s*duration_ms: .*",
     probe=_probe,
     lacking=r".*(Cannot find (?:module|package) '[^'./][^']*+').*",

@@ -118,6 +118,10 @@ JVM = Ecosystem(
     counts=r"(?:\[\w+\] )?Tests (run: \d+, Failures: \d+, Errors: \d+), .*Time elapsed: .*"
     r"|(\d+ tests completed, \d+ failed).*",
     failures_begin=r"\[ERROR\] .*|[^>\s].* > .+ FAILED",
+    cut_short=lambda lines: any(
+        each.startswith("[INFO] ") and each.endswith(". SKIPPED") for each in lines
+    ),
+    idle=any_line(r"\[INFO\] No tests to run\."),
     noise=r"\[INFO\] .*|\[INFO\]|Download(?:ing|ed) .*|.* PASSED",
     lacking=r"\[(?:ERROR|FATAL)\] .*?(Could not (?:find|transfer) artifact \S++).*"
     r"|> (Could not (?:resolve|find) \S++)\..*",

@@ -20,9 +20,12 @@ from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
 from sandbox.ecosystems.python_needs import hatch_environments, read_toml, table_in, texts
 from sandbox.ecosystems.python_runners import (
+    is_idle,
+    probe,
     pytest_failures,
     select,
     tell,
+    through_all,
     told,
     unittest_failures,
     unittest_ran,
@@ -64,7 +67,11 @@ def _tests(project: Project) -> Iterator[str]:
     in_src = any(name.startswith("src/") and name.endswith(".py") for name in files)
     path = "PYTHONPATH=src " if in_src else ""
     if _uses_pytest(project, files):
-        yield f"{path}python3 -m pytest -q{_configured_below(project) or _named_otherwise(project)}"
+        settings = project.text(
+            "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", ".pytest.ini"
+        )
+        where = _configured_below(project) or _named_otherwise(project)
+        yield f"{path}python3 -m pytest -q{through_all(settings)}{where}"
     elif project.has("manage.py"):
         yield f"{path}python3 manage.py test"
     elif script := next(filter(project.has, _SCRIPTS), ""):
@@ -207,17 +214,6 @@ def _start(folder: PurePosixPath, packages: set[PurePosixPath]) -> tuple[PurePos
     return folder, True
 
 
-def _probe(words: Sequence[str]) -> str:
-    """Asks for the module, which is not run."""
-    match words:
-        case [python, "-m", module, *_] if re.fullmatch(
-            r"[\w./-]*python[\d.]*", python
-        ) and re.fullmatch(r"[\w.]+", module):
-            find = "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)"
-            return f'{python} -c "{find}" {module.partition(".")[0]}'
-    return ""
-
-
 _VERSIONS = """\
 python3 - 2>/dev/null <<'END'
 import platform
@@ -310,13 +306,16 @@ PYTHON = Ecosystem(
     counts=r"(?:=+ )?((?:\d+ (?:subtests )?\w+, )*+\d+ (?:subtests )?\w+) in [\d.]+s\b.*"
     r"|Ran (\d+ tests?) in .*",
     failures_begin=r"=+ (?:FAILURES|ERRORS) =+|={70}",
+    lists_failed=r"=+ short test summary info =+",
+    cut_short=any_line(r"!{3,} .*(?:stopping after \d+ failure|Interrupted: )"),
+    idle=is_idle,
     noise=r"[.sxXFEu]{2,200}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
     r"|.* (?:\.\.\. ok|PASSED +\[ *\d+%\])",
     select=select,
     tell=tell,
     told=told,
     unloaded=r"ERROR \S+\.py(?: - .*)?|.*unittest\.loader\._FailedTest.*",
-    probe=_probe,
+    probe=probe,
     lacking=r"(?:E +)?ModuleNotFoundError: (No module named \S++).*"
     r"|\S+/python[\d.]*: (No module named \S++)"
     r"|.*: error: (unrecognized arguments: .*)|E +(fixture '\w++' not found)"

@@ -20,6 +20,7 @@ ECOSYSTEMS: Final[tuple[Ecosystem, ...]] = (
 )
 MANIFESTS: Final = paths_like(each.manifests for each in ECOSYSTEMS)
 
+_RUNNERS = any_of(each.test_calls for each in ECOSYSTEMS if each.sources)
 _TESTS = any_of(each.test_calls for each in ECOSYSTEMS)
 _LINTS = any_of(each.lint_calls for each in ECOSYSTEMS)
 _CALLS = any_of((_TESTS.pattern, _LINTS.pattern))
@@ -34,6 +35,11 @@ def call_in(command: str) -> str:
     """The words of a command that call its runner or linter, by which a recipe shows it."""
     match = _CALLS.search(command)
     return match[0] if match else command
+
+
+def calls_runner(command: str) -> bool:
+    """Whether a command calls a language's own runner, and not a script that may call more."""
+    return _RUNNERS.search(command) is not None
 
 
 def may_run_tests(command: str) -> bool:

@@ -76,6 +76,8 @@ RUBY = Ecosystem(
     counts=r"(\d+ (?:examples?|runs|tests), (?:\d+ assertions, )?\d+ failures?"
     r"(?:, \d+ errors?)?).*",
     failures_begin=r"Failures:| *(?:\d+\) )?(?:Failure|Error):.*",
+    lists_failed="Failed examples:",
+    idle=any_line(r"No examples found\."),
     noise=r"[.F*ES]{2,200}",
     not_installed={"bundle": 7},  # the gems of a Gemfile
     lacking=r".*(cannot load such file -- \w\S*+).*",

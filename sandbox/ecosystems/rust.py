@@ -49,6 +49,8 @@ def _select(words: Sequence[str], tests: Sequence[str]) -> str:
     return shlex.join([*words, "--", "--exact", *names])
 
 
+_STOPS = re.compile(r"error: test failed, to rerun pass |\s*+Cancell?ing due to test failure")
+_COUNTED = re.compile(r"error: \d++ targets? failed:")
 _TOLD = re.compile(r"test (?P<id>\S+)(?: - should panic)? \.\.\. (?P<end>ok|FAILED)")
 
 
@@ -87,6 +89,11 @@ def _plan(project: Project) -> InstallPlan:
     return InstallPlan((step,))
 
 
+def _is_cut_short(lines: Lines) -> bool:
+    """With `--no-fail-fast` it counts the targets that failed, at the end."""
+    return any(map(_STOPS.match, lines)) and not any(map(_COUNTED.match, lines))
+
+
 RUST = Ecosystem(
     name="rust",
     manifests=r"Cargo\.toml",
@@ -111,6 +118,7 @@ RUST = Ecosystem(
     ),
     counts=r"test result: \w+\. (\d+ passed; \d+ failed).*",
     failures_begin=r"failures:|error(?:\[E\d+\])?: .*",
+    cut_short=_is_cut_short,
     noise=r"test \S.* \.\.\. ok|\s+(?:Compiling|Downloaded|Downloading|Checking|Running) .*",
     select=_select,
     tell=_tell,

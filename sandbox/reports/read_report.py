@@ -16,6 +16,9 @@ _LONGEST = 200
 _LONGEST_LINE = 1000
 _COUNTS = any_of(each.counts for each in ECOSYSTEMS)
 _LACKING = any_of(each.lacking for each in ECOSYSTEMS)
+_LISTS = any_of(each.lists_failed for each in ECOSYSTEMS)
+_CUT = re.compile(r"\[… \d+ bytes left out …\]")
+_NOT_RUN = frozenset(("skipped", "deselected", "ignored", "pending", "todo", "warning", "warnings"))
 _NUMBER = re.compile(r"(?P<before>\d{1,9}) (?P<word>\w+)|\b(?P<name>\w++):? (?P<behind>\d{1,9})")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
@@ -27,13 +30,20 @@ class Report:
     `failed`: ids of those that failed. Where it names none, what it says of places in files stands
     for them: the errors of a compiler or a linter. `ran`: whether any test came to its end, and not
     just failed to be loaded. `counts`: how many passed and failed, in the runner's words, added up.
-    `lacking`: the first that it says of a module or a tool that is not installed.
+    `lacking`: the first that it says of a module or a tool that is not installed. `idle`: whether
+    it says that no test was run. `cut_short`: whether it says that tests were left out after others
+    had failed. `listed`: whether it lists at its end, behind any cut, what failed. `of_tests`:
+    whether those that failed are tests.
     """
 
     failed: frozenset[str]
     ran: bool
     counts: str = ""
     lacking: str = ""
+    idle: bool = False
+    cut_short: bool = False
+    listed: bool = False
+    of_tests: bool = False
 
 
 def read_report(output: str) -> Report:
@@ -42,15 +52,26 @@ def read_report(output: str) -> Report:
     readers = [reader for ecosystem in ECOSYSTEMS for reader in ecosystem.reports]
     tests = {_lasting(test) for reader in readers for test in reader.failed(lines)}
     failed = tests or map(_lasting, diagnostics(lines))
+    ran, sums = any(reader.ran(lines) for reader in readers), _sums(lines)
+    cut = max((n for n, line in enumerate(lines) if _CUT.fullmatch(line)), default=-1)
     return Report(
         failed=frozenset(failed),
-        ran=any(reader.ran(lines) for reader in readers),
-        counts=_counts(lines),
+        ran=ran,
+        counts=", ".join(f"{number} {word}" for word, number in sums.items())[:_LONGEST],
         lacking=next(filter(None, map(_lacking, lines)), ""),
+        idle=not ran and (_tells_of_none(sums) or any(each.idle(lines) for each in ECOSYSTEMS)),
+        cut_short=any(each.cut_short(lines) for each in ECOSYSTEMS),
+        of_tests=bool(tests),
+        listed=any(map(_LISTS.fullmatch, lines[cut + 1 :])),
     )
 
 
-def _counts(lines: list[str]) -> str:
+def _tells_of_none(sums: Counter[str]) -> bool:
+    """Whether tests are counted, and none of them ran."""
+    return bool(sums) and not any(number for word, number in sums.items() if word not in _NOT_RUN)
+
+
+def _sums(lines: list[str]) -> Counter[str]:
     """`2 failed, 3 passed`: numbers are added up by the words at their side."""
     sums: Counter[str] = Counter()
     for match in filter(None, map(_COUNTS.fullmatch, lines)):
@@ -58,7 +79,7 @@ def _counts(lines: list[str]) -> str:
         for found in _NUMBER.finditer(text):
             word = found["word"] or found["name"].lower()
             sums[word] += int(found["before"] or found["behind"])
-    return ", ".join(f"{number} {word}" for word, number in sums.items())[:_LONGEST]
+    return sums
 
 
 def _lacking(line: str) -> str:

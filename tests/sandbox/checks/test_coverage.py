@@ -25,6 +25,7 @@ FILES: dict[str, str | bytes] = {
     "engine/src/lib.rs": "1\n",
     "tool.c": "1\n",
     "docs/requirements.txt": "sphinx\n",
+    "tests/whole/data.json": "1\n",
     "docs/conf.py": "from back import core\n",
     "lone/requirements.txt": "flask\n",
     "lone/a.py": "1\n",

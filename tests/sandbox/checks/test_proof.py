@@ -66,6 +66,7 @@ INSIDE = (
     "printf 'def test_in():\\n    from app import twice\\n\\n    assert twice(1) == 2\\n'"
     " > tests/test_in.py"
 )
+LONG = f"test_{'in_' * 30}side"
 UNIT = (
     "printf '\\n    def test_negative(self):\\n        self.assertEqual(app.add(-1, 1), 0)\\n'"
     " >> tests/test_unit.py"
@@ -130,6 +131,18 @@ CASES = {
         f"{FIX}; {INSIDE}",
         PYTEST,
         {"tests/test_in.py::test_in": "not_importable"},
+        False,
+    ),
+    "one that imports inside, and has a long name": (
+        f"{FIX}; {INSIDE.replace('test_in(', f'{LONG}(')}",
+        PYTEST,
+        {f"tests/test_in.py::{LONG}": "not_importable"},
+        False,
+    ),
+    "unittest's that imports inside": (
+        f"{FIX}; {UNIT.replace('self.assert', 'from app import twice; self.assert')}",
+        UNITTEST,
+        {"test_negative (tests.test_unit.OldTest.test_negative)": "not_importable"},
         False,
     ),
     "an edited one": (f"{FIX}; {EDITS}", PYTEST, {"tests/test_old.py::test_old": "failed"}, True),

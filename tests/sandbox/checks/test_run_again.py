@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from graph.values import ChangeRef, Check, Validation
+from graph.values import ChangeRef, Check, FolderCommand, Validation
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.checks.run_again import still_failing
+from sandbox.checks.run_check import CheckRun
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
 from tests.support.graph.environments import environment_of
@@ -169,3 +171,34 @@ async def test_pytest_names_what_failed_whatever_the_project_lets_it_name(
         validation = await validate(sample, change, command, install)
         named = validation.new_failures == (ADD[PYTEST],)
         assert (validation.status, named) == ("failed", "-rN" not in command)
+
+
+@pytest.mark.parametrize(("longest_ms", "failing"), [(60_000, []), (120_000, ["test_a.py::a"])])
+async def test_a_long_check_is_run_again_whole_where_there_is_time(
+    longest_ms: float, failing: list[str]
+) -> None:
+    run = CheckRun(command=PYTEST, exit_code=1, duration_ms=90_000, failed_tests=("test_a.py::a",))
+
+    async def again(command: FolderCommand) -> CheckRun:
+        """Alone it passes."""
+        return run if command.command == PYTEST else CheckRun(command="-", exit_code=0, ran=True)
+
+    found = await still_failing(
+        Check(command=PYTEST, source="repository"), run, run.failed_tests, again, longest_ms
+    )
+    assert found == frozenset(failing)
+
+
+@pytest.mark.parametrize(("counts", "failing"), [("1 passed", []), ("1 failed", ["test_a.py::a"])])
+async def test_a_test_that_passes_alone_may_leave_too_little_covered(
+    counts: str, failing: list[str]
+) -> None:
+    """What fails then is the check, and not the test."""
+    run = CheckRun(command=PYTEST, exit_code=1, duration_ms=90_000, failed_tests=("test_a.py::a",))
+
+    async def again(_: FolderCommand) -> CheckRun:
+        return CheckRun(command="-", exit_code=1, ran=True, counts=counts)
+
+    check = Check(command=PYTEST, source="repository")
+    found = await still_failing(check, run, run.failed_tests, again, 0)
+    assert found == frozenset(failing)

@@ -90,7 +90,10 @@ EMPTY = f"mkdir none && touch none/__init__.py && {LEFT} none/test_left.py"
 TRICKS = {
     "an assertion": ("sed -i 's/assertTrue(.*/assertTrue(1)/' tests/test_app.py", UNITTEST),
     "a helper": ("echo 'def same(a, b): return True' > tests/helper.py", UNITTEST),
-    "a skip": ("sed -i 's/    def test/    @unittest.skip\\n&/' tests/test_app.py", UNITTEST),
+    "a skip": (
+        f"sed -i 's/    def test/    @unittest.skip\\n&/' tests/test_app.py; {LEFT}tests/test_b.py",
+        UNITTEST,
+    ),
     "a test removed": (
         f"sed -i '/def test/,$d; s/^cl.*/&\\n x = 1/' tests/test_app.py; {LEFT} tests/test_b.py",
         UNITTEST,

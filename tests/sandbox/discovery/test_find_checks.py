@@ -533,3 +533,22 @@ def test_what_tests_import_is_built_before_them_where_it_is_not_there() -> None:
     assert found("./index.js", top, build="esbuild", pretest="npm run build") == plain
     assert found("./index.js", top) == plain
     assert found("lib/a.js", folder, build="esbuild") == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "ends_first"),
+    [
+        ("pytest.ini", "[pytest]\naddopts = -x\n", True),
+        ("pytest.ini", "[pytest]\naddopts = -rxXs -p no:xdist\ntestpaths = -x\n", False),
+        ("setup.cfg", "[tool:pytest]\naddopts =\n    -ra\n\n    --exitfirst\n", True),
+        ("tox.ini", "[pytest]\r\naddopts = -qvx --tb=short\r\n", True),
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = ["-ra", "--maxfail=2"]\n', True),
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = [\n  "-x",\n]\n', True),
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "-ra"\n[x]\ny = "-x"\n', False),
+    ],
+)
+def test_pytest_goes_through_all_tests_whatever_its_settings_say(
+    name: str, settings: str, ends_first: bool
+) -> None:
+    expected = f"{PYTEST} --maxfail=0" if ends_first else PYTEST
+    assert commands(listed({name: settings})) == (expected,)

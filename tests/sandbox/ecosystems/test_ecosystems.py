@@ -24,7 +24,7 @@ NO_LAYOUT = {"layout", "marks"}
 NO_SETUP = {"locks", "plan", "installs_only", "install_reads", "install_scripts"}
 NO_PROBE = {"probe", "not_installed"}
 NO_LACK = {"lacking"}
-NO_EXCERPT = {"counts", "noise", "failures_begin"}
+NO_EXCERPT = {"counts", "noise", "failures_begin", "lists_failed", "cut_short", "idle"}
 NO_SELECTION = {"select", "tell", "told", "unloaded"}
 NO_INNER = {"tests_in_source", "tests_of_source"}
 NO_CODE = {"sources", "definition", "test_line", "test_definition", *NO_INNER}
@@ -45,8 +45,18 @@ WITHOUT: Mapping[str, set[str]] = {
     }
     | NO_LAYOUT
     | NO_PROBE,
-    "rust": {"read", "recipe", "not_installed", "install_scripts", "shadows", *NO_LAYOUT},
+    "rust": {
+        "lists_failed",
+        "idle",
+        "read",
+        "recipe",
+        "not_installed",
+        "install_scripts",
+        "shadows",
+        *NO_LAYOUT,
+    },
     "go": {
+        "lists_failed",
         "counts",
         "read",
         "recipe",
@@ -57,6 +67,7 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_INNER,
     },
     "jvm": {
+        "lists_failed",
         *NO_SELECTION,
         "read",
         "lints",
@@ -70,6 +81,7 @@ WITHOUT: Mapping[str, set[str]] = {
         "definition",
     },
     "ruby": {
+        "cut_short",
         *NO_SELECTION,
         "read",
         "recipe",

@@ -330,3 +330,34 @@ def test_what_is_not_installed_is_told(line: str, lacking: str) -> None:
     said = read_report(f"collected\n{line}\nafter").lacking
     assert said.startswith(lacking)
     assert bool(said) == bool(lacking)
+
+
+STOPS = f"{'!' * 20} stopping after 1 failures {'!' * 20}"
+UNLOADED = f"{'!' * 19} Interrupted: 1 error during collection {'!' * 19}"
+RERUN = "error: test failed, to rerun pass `--lib`"
+
+
+@pytest.mark.parametrize(
+    ("output", "cut_short"),
+    [
+        (STOPS, True),
+        (f"{'!' * 9} xdist.dsession.Interrupted: stopping after 1 failures {'!' * 9}", True),
+        (UNLOADED, True),
+        (PYTEST, False),
+        (RERUN, True),
+        (f"{RERUN}\n{RERUN}\nerror: 2 targets failed:", False),
+        ("--- FAIL: TestA (0.00s)\npanic: oh [recovered]", True),
+        ("--- FAIL: TestA (0.00s)", False),
+        ("Test Suites: 1 failed, 2 of 9 total", True),
+        ("Test Suites: 1 failed, 8 passed, 9 total", False),
+        ("[INFO] core ............ FAILURE [  1.2 s]\n[INFO] app ............ SKIPPED", True),
+    ],
+)
+def test_a_runner_says_that_it_left_tests_out(output: str, cut_short: bool) -> None:
+    assert read_report(output).cut_short is cut_short
+
+
+def test_a_list_of_failures_behind_a_cut_is_whole() -> None:
+    cut = "[… 99 bytes left out …]"
+    assert read_report(f"a\n{cut}\n{PYTEST}").listed
+    assert not read_report(f"{PYTEST}\n{cut}\na").listed

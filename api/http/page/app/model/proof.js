@@ -28,7 +28,7 @@ export function uncheckedOf(view) {
     .filter((check) => check.status === "unavailable" || check.status === "stopped")
     .map((check) => `${check.command} ${check.status === "stopped" ? "was stopped" : "could not run"}`);
   for (const finding of checks?.findings ?? []) {
-    if (["not_covered", "unread", "base_stopped", "stale"].includes(finding.rule)) open.push(finding.message);
+    if (["not_covered", "unread", "base_stopped", "stale", "nothing_ran", "cut_short", "masked"].includes(finding.rule)) open.push(finding.message);
   }
   const untried = view.proof?.notTried ?? [];
   if (untried.length) open.push(`tests not tried alone: ${untried.join(", ")}`);
