@@ -77,10 +77,11 @@ def _defaults(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _services(job: Mapping[str, Any]) -> Iterator[str]:
-    for service in islice(_mapping(job.get("services")).values(), _MOST_STEPS):
+    """Images; what a matrix names in them is not known, and one that it names has a name beside."""
+    for name, service in islice(_mapping(job.get("services")).items(), _MOST_STEPS):
         image = service if isinstance(service, str) else _mapping(service).get("image")
         if isinstance(image, str):
-            yield image
+            yield image.partition("${{")[0].rstrip(":@") or str(name)[:_LONGEST_NAME]
 
 
 def _variables(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

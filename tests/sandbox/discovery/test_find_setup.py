@@ -446,16 +446,23 @@ def test_what_is_built_from_sources_is_made_anew_for_any_change(files: dict[str,
         ("postgres:16", 'services = ["postgres"]'),
         ("ghcr.io/a/postgis@sha256:0f", 'services = ["postgres"]'),
         ("valkey/valkey", 'services = ["redis"]'),
+        ("postgres:${{ matrix.postgres }}", 'services = ["postgres"]'),
         ("mysql:8", 'services = [{command = "…", port = …}]'),
     ],
 )
 def test_a_service_of_ci_is_told_with_the_line_that_has_it_here(image: str, line: str) -> None:
     ci = {".github/workflows/ci.yml": f'jobs: {{a: {{services: {{db: {{image: "{image}"}}}}}}}}'}
     (left,) = plan_setup(listed(ci)).environment.left_out
-    assert left.what == f"the service {image}"
+    assert left.what == f"the service {image.partition(':$')[0]}"
     assert f"`{line}`" in left.why
     declared = {".coding-agent.toml": "services = ['redis']\n"}
     assert plan_setup(listed({**ci, **declared})).environment.left_out == ()
+
+
+def test_a_service_whose_image_a_matrix_names_is_told_by_its_own_name() -> None:
+    ci = "jobs: {a: {services: {redis: {image: '${{ matrix.image }}'}}}}"
+    (left,) = plan_setup(listed({".github/workflows/ci.yml": ci})).environment.left_out
+    assert left.what == "the service redis"
 
 
 def test_packages_of_the_system_are_told_and_left_out() -> None:
