@@ -18,6 +18,7 @@ _CONDITION = re.compile(r"[\w!{},.-]+")
 _OF_TESTS = ("TZ", "DJANGO_SETTINGS_MODULE")
 _PLAIN_VALUE = re.compile(r"[\w./:+@-]{1,100}")
 _REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
+_NEWEST = (1_000_000,)
 _MOST_STEPS = 3
 _LONGEST = 65536
 _TESTS = re.compile(r"testenv(?::(?:\{?py.*|tests?|unit.*))?")
@@ -153,9 +154,9 @@ def _name(requirement: str) -> str:
 
 
 def _version(requirement: str) -> tuple[int, ...]:
-    """The first version that a requirement names."""
+    """The first version that a requirement names; one that names none is of the newest."""
     found = _NUMBERS.search(requirement)
-    return tuple(map(int, found[1].split("."))) if found else ()
+    return tuple(map(int, found[1].split("."))) if found else _NEWEST
 
 
 def _read(text: str) -> configparser.ConfigParser:

@@ -192,6 +192,10 @@ def test_a_requirement_of_any_length_is_read_once() -> None:
     assert settled(f"py311: {long}a\npy312: {long}") == [f"{long}a", long]
 
 
+def test_of_conditions_of_tox_the_one_without_a_version_is_of_the_newest() -> None:
+    assert settled("old: django<2\nnew: django\nlts: django==4.2") == ["django"]
+
+
 def test_what_a_setting_of_tox_takes_from_another_is_read() -> None:
     tox = (
         "[base]\ndeps =\n    mock\n    {[more]deps}\n[more]\ndeps = attrs\n"
