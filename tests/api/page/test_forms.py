@@ -94,6 +94,13 @@ async def test_a_link_fills_the_form_and_the_form_starts_a_run(world: PageWorld)
         assert await tab.page.get_by_label("What should change").input_value() == given["prompt"]
 
 
+async def test_a_link_fills_a_form_that_is_open(world: PageWorld) -> None:
+    async with world.tab("new") as tab:
+        await tab.page.evaluate("location.hash = '#/new?repo=o%2Fr&prompt=Other'")
+        await tab.wait_for_value("What should change", "Other")
+        await tab.wait_for_value("Repository", "o/r")
+
+
 async def test_the_form_offers_what_the_key_may_use(world: PageWorld) -> None:
     await world.replay(Replayed("Used before", events=started()))
     async with world.tab("new") as tab:

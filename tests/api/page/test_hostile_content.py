@@ -118,6 +118,18 @@ async def test_everything_that_a_run_says_is_text(world: PageWorld, width: int) 
         await assert_is_text(tab)
 
 
+async def test_what_is_not_drawn_is_shown_by_its_code(world: PageWorld) -> None:
+    hidden = "\u00ad\u034f\u115f\u180e\u2065\u3164\ufe00\U000e0041\U000e0100"
+    kept = "\u0645\u06cc\u200c\u062e \u2764\ufe0f \U0001f469\u200d\U0001f4bb\t\n"
+    async with world.tab() as tab:
+        shown = await tab.page.evaluate(
+            "async (text) => (await import('/assets/app/model/safe_text.js')).safeText(text)",
+            hidden + kept,
+        )
+    codes = "".join(f"\u2039{ord(each):04X}\u203a" for each in hidden)
+    assert shown == codes + kept
+
+
 async def test_a_change_of_ten_megabytes_is_shown_in_parts(world: PageWorld) -> None:
     name = '"b/od\\303\\244 \\"n\\n\\342\\200\\256x"'
     head = f'diff --git "a/od" {name}\nnew file mode 100644\n--- /dev/null\n+++ {name}\n'

@@ -1,6 +1,7 @@
 """A run of 100,000 events: only what is looked at is read and drawn."""
 
 import asyncio
+from typing import Final
 
 import pytest
 
@@ -58,3 +59,61 @@ async def test_the_newest_stays_in_view_while_events_come(world: PageWorld) -> N
                 await asyncio.sleep(0.1)
         await newest.click()
         await timeline.get_by_text("Word 29.").wait_for()
+
+
+WALK: Final = """async ([count, size]) => {
+  const { RunLog } = await import("/assets/app/model/run_log.js");
+  const events = [];
+  const tell = (type, more) => events.push({ seq: events.length + 1, type, time: "t", ...more });
+  const coder = { role: "coder", tool: "bash", input: { command: "make" } };
+  const call = (callId) => tell("tool.started", { callId, ...coder });
+  const output = "o".repeat(size);
+  const end = (callId) => tell("tool.finished", { callId, ok: true, output, exitCode: 0 });
+  tell("node.started", { node: "code", visit: 1 });
+  call("long");
+  for (let number = 0; number < count; number += 1) {
+    tell("role.text", { role: "coder", text: `Step ${number}.` });
+    call(`c${number}`);
+    end(`c${number}`);
+  }
+  end("long");
+  tell("node.finished", { node: "code", visit: 1, outcome: "ok", durationMs: 5 });
+  const log = new RunLog();
+  const faults = [];
+  let most = 0;
+  const check = () => {
+    most = Math.max(most, log.items.length);
+    const isAtAnEnd = (at) => at < 2 || at > log.items.length - 3; // half is on another page
+    log.items.forEach((item, at) => {
+      if (at && item.seq < log.items[at - 1].seq) faults.push(`order at ${item.seq}`);
+      const isHalf = item.kind === "tool" && !(item.done && item.tool);
+      if (isHalf && !isAtAnEnd(at)) faults.push(`half at ${item.seq}`);
+    });
+    const keys = new Set(log.items.map((item) => item.key));
+    if (keys.size < log.items.length) faults.push("a key twice");
+  };
+  const page = (before) => events.slice(Math.max(0, before - 501), before - 1);
+  for (let at = 0; at < events.length; at += 200) log.append(events.slice(at, at + 200));
+  check();
+  const fromTheEnd = [log.firstSeq > 1, log.heldSeq === events.length];
+  while (log.hasOlder) { log.prepend(page(log.firstSeq)); check(); }
+  const [first, long] = log.items;
+  const toTheBegin = [log.firstSeq, first.outcome, long.done, log.hasNewer];
+  while (log.hasNewer) { log.extend(page(log.heldSeq + 501)); check(); }
+  const atTheEnd = log.heldSeq === events.length;
+  return { faults: faults.slice(0, 5), most, fromTheEnd, toTheBegin, atTheEnd };
+}"""
+"""A log that is told live, read back to its begin, then on to its end."""
+
+
+@pytest.mark.parametrize(("count", "size", "most"), [(12_000, 20, 10_500), (1_500, 30_000, 2_200)])
+async def test_a_part_of_the_log_is_kept_wherever_one_reads(
+    count: int, size: int, most: int, world: PageWorld
+) -> None:
+    async with world.tab() as tab:
+        told = await tab.page.evaluate(WALK, [count, size])
+    assert told["faults"] == []
+    assert told["most"] <= most
+    assert told["fromTheEnd"] == [True, True]
+    assert told["toTheBegin"] == [1, "ok", True, True]
+    assert told["atTheEnd"]

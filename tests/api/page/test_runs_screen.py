@@ -8,7 +8,7 @@ from tests.standins.servers.http_service import CODE
 from tests.support.page.browser import Scheme, Tab
 from tests.support.page.page_world import PageWorld
 from tests.support.page.replayed_runs import Replayed as Run
-from tests.support.page.replayed_runs import many_runs, started, waiting_run
+from tests.support.page.replayed_runs import many_runs, running_run, started, waiting_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -104,6 +104,16 @@ async def test_search_and_filters_narrow_the_list(world: PageWorld) -> None:
         await tab.page.get_by_label("Search runs").fill("")
         await tab.page.get_by_role("button", name="At work").click()
         assert [title.split(" ")[0] for title in await titles(tab)] == ["At"]
+
+
+async def test_the_way_back_leads_to_what_was_found(world: PageWorld) -> None:
+    await world.replay(running_run(repo="acme/ledger"))
+    async with world.tab() as tab:
+        await tab.page.get_by_label("Search runs").fill("acme/ledger")
+        await tab.page.locator(".row-link").first.click()
+        await tab.page.locator(".run-head").wait_for()
+        await tab.page.go_back()
+        await tab.wait_for_value("Search runs", "acme/ledger")
 
 
 _RECORDER = """

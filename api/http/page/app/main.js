@@ -46,7 +46,7 @@ function App() {
       if (before) setSignIns((count) => count + 1);
       setSignedOut(false);
       setMe(reader);
-      feed.start();
+      feed.start(document.hidden, mayNotify());
     } catch (problem) {
       if (problem.status === 401) return false;
       setTimeout(begin, AGAIN_MS);

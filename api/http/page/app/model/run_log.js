@@ -4,10 +4,15 @@ import { editOf } from "./edit.js";
 
 const MOST_ITEMS = 8000;
 const MOST_CHARACTERS = 20e6;
+/** So much more than is kept may be there before some go. */
+const SLACK = 1.25;
 const LONGEST_TEXT = 20_000;
+/** Characters that a line of an edit takes beside its text. */
+const LINE_SIZE = 60;
 /** Events that make no item of their own. */
 const SILENT = new Set(["usage", "run.queued", "plan.waiting", "stream.end", "environment.ready"]);
 
+/** A window of the log: events `firstSeq` to `heldSeq` are here, `lastSeq` is the newest that was told. */
 export class RunLog {
   constructor() {
     this.items = [];
@@ -15,6 +20,7 @@ export class RunLog {
     this.nodes = new Map();
     this.messages = new Map();
     this.firstSeq = null;
+    this.heldSeq = 0;
     this.lastSeq = 0;
     this.costUsd = 0;
   }
@@ -24,27 +30,30 @@ export class RunLog {
     return this.firstSeq !== null && this.firstSeq > 1;
   }
 
-  /** Add events that follow the last one; those that are here already add nothing. */
-  append(events) {
+  /** Whether newer events are not here. */
+  get hasNewer() {
+    return this.heldSeq < this.lastSeq;
+  }
+
+  /** Add events that were just told; those that are here already add nothing. `readsOld`: what is
+   *  looked at are older ones, which stay. */
+  append(events, readsOld = false) {
+    const isWhole = !this.hasNewer;
     for (const event of events) {
       if (!(event.seq > this.lastSeq)) continue;
       this.firstSeq ??= event.seq;
       this.lastSeq = event.seq;
       this.note(event);
-      this.take(event, this.items);
+      if (isWhole) this.hold(event);
     }
-    this.forget(this.excess());
+    if (readsOld) this.forgetNewest();
+    else this.forgetOldest();
   }
 
-  /** How many of the oldest items are more than is kept, by number or by length. */
-  excess() {
-    const many = this.items.length > MOST_ITEMS * 1.25 ? this.items.length - MOST_ITEMS : 0;
-    let at = this.items.length;
-    for (let characters = 0; at > many && characters < MOST_CHARACTERS; at -= 1) {
-      const { output, text } = this.items[at - 1];
-      characters += (output?.length ?? 0) + (text?.length ?? 0);
-    }
-    return Math.min(at, this.items.length - 1);
+  /** Put a page of events after the last one that is here. */
+  extend(events) {
+    for (const event of events) if (event.seq > this.heldSeq) this.hold(event);
+    this.forgetOldest();
   }
 
   /** Put events before the first one. */
@@ -56,6 +65,39 @@ export class RunLog {
     this.firstSeq = older[0].seq;
     const moved = new Set(items);
     this.items = [...items, ...this.items.filter((item) => !moved.has(item))];
+    this.forgetNewest();
+  }
+
+  hold(event) {
+    this.heldSeq = event.seq;
+    this.take(event, this.items);
+  }
+
+  /** Drop the oldest items where there are too many; they can be read again. */
+  forgetOldest() {
+    const kept = this.fitting([...this.items].reverse());
+    if (kept === this.items.length) return;
+    const dropped = this.items.splice(0, this.items.length - kept);
+    this.firstSeq = this.items[0].seq;
+    for (const { callId, endSeq } of dropped) if (endSeq < this.firstSeq) this.calls.delete(callId);
+  }
+
+  /** The same with the newest. */
+  forgetNewest() {
+    const kept = this.fitting(this.items);
+    if (kept === this.items.length) return;
+    const dropped = this.items.splice(kept);
+    this.heldSeq = dropped[0].seq - 1;
+    for (const { callId } of dropped) this.calls.delete(callId);
+  }
+
+  /** How many of these items, from the first on, are kept. */
+  fitting(items) {
+    const size = items.reduce((sum, item) => sum + sizeOf(item), 0);
+    if (items.length <= MOST_ITEMS * SLACK && size <= MOST_CHARACTERS * SLACK) return items.length;
+    let kept = 0;
+    for (let sum = 0; kept < Math.min(items.length, MOST_ITEMS) && sum < MOST_CHARACTERS; kept += 1) sum += sizeOf(items[kept]);
+    return Math.max(kept, 1);
   }
 
   /** The newest cost, sooner than the view has it. */
@@ -64,7 +106,7 @@ export class RunLog {
   }
 
   take(event, items) {
-    const { type } = event;
+    const { type, seq, time } = event;
     if (SILENT.has(type)) return;
     if (type === "role.text" || type === "role.thinking") this.say(event, items);
     else if (type === "tool.started") this.beginCall(event, items);
@@ -72,7 +114,7 @@ export class RunLog {
     else if (type === "node.started") this.beginNode(event, items);
     else if (type === "node.finished") this.endNode(event, items);
     else if (type.startsWith("message.")) this.passMessage(event, items);
-    else items.push({ key: event.seq, kind: type, event, time: event.time, open: null });
+    else items.push({ key: seq, seq, kind: type, event, time, open: null, size: JSON.stringify(event).length });
   }
 
   say(event, items) {
@@ -82,8 +124,8 @@ export class RunLog {
       last.text += event.text;
       return;
     }
-    const { role, text, time } = event;
-    this.put({ key: event.seq, kind, role, text, time, open: null }, items);
+    const { seq, role, text, time } = event;
+    this.put({ key: seq, seq, kind, role, text, time, open: null }, items);
   }
 
   /** Add an item of a role; `again`: the item before is of the same one. */
@@ -95,39 +137,45 @@ export class RunLog {
   beginCall(event, items) {
     const known = this.calls.get(event.callId); // its end may have been read before its beginning
     const item = known ?? { key: event.seq, kind: "tool", done: false, open: null };
-    const { role, tool, input, time } = event;
-    Object.assign(item, { role, tool, input, time, edit: editOf(tool, input) });
-    this.calls.set(event.callId, item);
+    const { seq, callId, role, tool, input, time } = event;
+    const edit = editOf(tool, input);
+    const size = JSON.stringify(input ?? null).length + LINE_SIZE * (edit?.lines.length ?? 0);
+    Object.assign(item, { seq, callId, role, tool, input, time, edit, size });
+    this.calls.set(callId, item);
     this.put(item, items);
   }
 
   endCall(event, items) {
-    const { ok, output, exitCode, durationMs } = event;
-    let item = this.calls.get(event.callId);
+    const { seq, callId, ok, output, exitCode, durationMs, time } = event;
+    let item = this.calls.get(callId);
     if (!item) {
-      item = { key: event.seq, kind: "tool", role: "", tool: "", input: null, edit: null, time: event.time, open: null };
-      this.calls.set(event.callId, item);
+      item = { key: seq, seq, callId, kind: "tool", role: "", tool: "", input: null, edit: null, time, open: null };
+      this.calls.set(callId, item);
       items.push(item);
     }
-    Object.assign(item, { done: true, ok, output, exitCode, durationMs });
+    Object.assign(item, { done: true, endSeq: seq, ok, output, exitCode, durationMs });
   }
 
   beginNode(event, items) {
-    const item = { key: event.seq, kind: "node", node: event.node, visit: event.visit, time: event.time, open: null };
-    const later = this.nodes.get(`${event.node}:${event.visit}`);
-    if (later) Object.assign(item, later.end);
-    this.nodes.set(`${event.node}:${event.visit}`, item);
-    items.push(item);
+    const { seq, node, visit, time } = event;
+    const known = this.visitOf(event);
+    known.item = { key: seq, seq, kind: "node", node, visit, time, open: null, ...known.end };
+    items.push(known.item);
   }
 
   endNode(event, items) {
-    const end = { outcome: event.outcome, durationMs: event.durationMs };
-    const item = this.nodes.get(`${event.node}:${event.visit}`);
-    if (item) Object.assign(item, end);
-    else this.nodes.set(`${event.node}:${event.visit}`, { end });
-    for (const text of event.notes ?? []) {
-      items.push({ key: `${event.seq}:${text}`, kind: "hint", text, time: event.time, open: null });
-    }
+    const { seq, outcome, durationMs, time } = event;
+    const known = this.visitOf(event);
+    known.end = { outcome, durationMs };
+    if (known.item) Object.assign(known.item, known.end);
+    for (const text of event.notes ?? []) items.push({ key: `${seq}:${text}`, seq, kind: "hint", text, time, open: null });
+  }
+
+  /** {item, end} of a visit of a node, as far as they were read. */
+  visitOf({ node, visit }) {
+    const name = `${node}:${visit}`;
+    if (!this.nodes.has(name)) this.nodes.set(name, {});
+    return this.nodes.get(name);
   }
 
   /** A message is one item; its state is the newest that was told: queued, read, answered. */
@@ -135,21 +183,15 @@ export class RunLog {
     const known = this.messages.get(event.number) ?? { state: null };
     this.messages.set(event.number, known);
     if (event.type === "message.received") {
-      const { text, by, time } = event;
-      Object.assign(known, { key: event.seq, kind: "message", text, by, time, open: null });
+      const { seq, text, by, time } = event;
+      Object.assign(known, { key: seq, seq, kind: "message", text, by, time, open: null });
       items.push(known);
     } else if (known.state?.type !== "message.answered") {
       known.state = event;
     }
   }
+}
 
-  /** Drop the oldest items; they can be read again. */
-  forget(count) {
-    if (count <= 0) return;
-    this.items = this.items.slice(count);
-    const first = this.items.find((item) => typeof item.key === "number");
-    this.firstSeq = first?.key ?? this.firstSeq;
-    const kept = new Set(this.items);
-    for (const [callId, item] of this.calls) if (!kept.has(item)) this.calls.delete(callId);
-  }
+function sizeOf({ size = 0, text = "", output = "" }) {
+  return size + text.length + output.length;
 }

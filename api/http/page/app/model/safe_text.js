@@ -1,6 +1,7 @@
 // Text that others wrote, made visible as it is: nothing in it can reorder or hide what stands beside it.
 
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+/** All that is not drawn, but for what joins letters and what makes a sign an emoji. */
+const HIDDEN = /(?![\t\n\u200c\u200d\ufe0e\ufe0f])[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu;
 const LINE_END = /\r\n|[\r\n\u2028\u2029]/g;
 
 /** Text of several lines: what is invisible or changes the direction is shown by its code point. */

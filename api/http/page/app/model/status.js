@@ -93,6 +93,11 @@ export function groupOf(run, me) {
   return isLive(run.status) ? "working" : "ended";
 }
 
+/** Whether the repository is one of the forge, and no folder of a machine. */
+export function isOnForge(address) {
+  return String(address ?? "").includes("://");
+}
+
 /** OWNER/REPO, or the last part of a path. */
 export function repositoryName(address) {
   const parts = String(address ?? "").replace(/\.git$/, "").split("/").filter(Boolean);

@@ -65,6 +65,17 @@ export function ActButton({ act, children, kind = "", disabled = false, onProble
     disabled=${busy || disabled} onClick=${run}>${children}</button>`;
 }
 
+/** A ref of a part whose first control gets the focus where what is asked there changes. */
+export function useFocusOn(asked) {
+  const part = useRef(null);
+  const before = useRef(asked);
+  useEffect(() => {
+    if (before.current !== asked) part.current?.querySelector("button, textarea")?.focus();
+    before.current = asked;
+  }, [asked]);
+  return part;
+}
+
 /** The time, renewed every `everyMs`. */
 export function useNow(everyMs = 10_000) {
   const [now, setNow] = useState(Date.now());

@@ -17,6 +17,7 @@ export function ChangeView({ feed, digest }) {
   const [problem, setProblem] = useState(null);
   useEffect(() => {
     let there = true;
+    setProblem(null);
     feed.diff().then((text) => there && setFiles(parseDiff(text)), (refused) => there && setProblem(refused));
     return () => { there = false; };
   }, [feed, digest]);

@@ -7,7 +7,7 @@ import { ActButton, ProblemNote } from "./basics.js";
 export function Composer({ send, disabled, hint, label = "Message to the working role", button = "Send" }) {
   const [text, setText] = useState("");
   const [problem, setProblem] = useState(null);
-  const act = async () => { await send(text); setText(""); };
+  const act = async () => { await send(text); setText((now) => (now === text ? "" : now)); };
   const onKey = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.querySelector("button").click();
   };

@@ -44,7 +44,13 @@ export function mayNotify() {
 function notify(run) {
   if (!mayNotify()) return;
   const title = `${statusWord(run.status)}: ${firstLine(run.prompt, 80)}`;
-  const notification = new Notification(title, { body: statusSentence(run), tag: run.runId });
+  let notification;
+  try {
+    notification = new Notification(title, { body: statusSentence(run), tag: run.runId });
+  } catch (error) {
+    if (error instanceof TypeError) return; // Chrome on Android has the class and refuses to make one
+    throw error;
+  }
   notification.onclick = () => {
     window.focus();
     location.hash = address("runs", run.runId);
@@ -52,10 +58,19 @@ function notify(run) {
   };
 }
 
+/** Whether it was asked before; also where this browser keeps nothing of a page. */
+function wasAsked() {
+  try {
+    return Boolean(localStorage.getItem(ASKED));
+  } catch {
+    return true;
+  }
+}
+
 /** The one question whether this browser may notify. */
 export function Notice() {
   const may = "Notification" in window && Notification.permission === "default" && window.isSecureContext;
-  const [open, setOpen] = useState(may && !localStorage.getItem(ASKED));
+  const [open, setOpen] = useState(may && !wasAsked());
   if (!open) return null;
   const answer = async (yes) => {
     localStorage.setItem(ASKED, "yes");

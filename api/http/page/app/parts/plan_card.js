@@ -2,26 +2,29 @@
 
 import { html, useState } from "../../htm-preact/preact-standalone.js";
 import { safeLine, safeText } from "../model/safe_text.js";
-import { ActButton, ProblemNote } from "./basics.js";
+import { ActButton, ProblemNote, useFocusOn } from "./basics.js";
 
-/** `answer` takes {decision, plan?, feedback?}; without it the plan is only shown. */
-export function PlanCard({ plan, answer }) {
+/** `answer` takes {planId, decision, plan?, feedback?}; without it the plan is only shown. */
+export function PlanCard({ plan, planId, answer }) {
   const [way, setWay] = useState("");
+  const part = useFocusOn(way);
   const [problem, setProblem] = useState(null);
   const [draft, setDraft] = useState(null);
   const [feedback, setFeedback] = useState("");
-  const edit = () => { setDraft(textOf(plan)); setWay("edit"); };
-  const give = (decision, more = {}) => () => answer({ decision, ...more });
-  return html`<section class=${`card plan ${answer ? "asks" : ""}`} aria-labelledby="plan-title">
+  const [begun, setBegun] = useState(""); // the plan that what is typed answers
+  const begin = (kind) => () => { setDraft(textOf(plan)); setBegun(planId); setWay(kind); };
+  const give = (decision, more = {}) => () => answer({ planId: way ? begun : planId, decision, ...more });
+  return html`<section ref=${part} class=${`card plan ${answer ? "asks" : ""}`} aria-labelledby="plan-title">
     <h2 id="plan-title">${answer ? "The plan waits for your answer" : "Plan"}</h2>
     ${way === "edit" ? html`<${PlanForm} draft=${draft} setDraft=${setDraft} />` : html`<${PlanText} plan=${plan} />`}
     ${way === "revise" && html`<div class="field"><label for="feedback">What to plan otherwise</label>
       <textarea id="feedback" rows="3" value=${feedback} onInput=${(event) => setFeedback(event.target.value)}></textarea></div>`}
+    ${way && begun !== planId && html`<p class="note warn" role="status">Another plan waits by now. What you typed is an answer to the one before.</p>`}
     <${ProblemNote} problem=${problem} />
     ${answer && html`<div class="acts">
       ${way === "" && html`<${ActButton} kind="primary" act=${give("approve")} onProblem=${setProblem}>Approve<//>
-        <button type="button" class="button" onClick=${edit}>Edit</button>
-        <button type="button" class="button" onClick=${() => setWay("revise")}>Revise</button>
+        <button type="button" class="button" onClick=${begin("edit")}>Edit</button>
+        <button type="button" class="button" onClick=${begin("revise")}>Revise</button>
         <${ActButton} act=${give("reject")} kind="danger" onProblem=${setProblem}>Reject<//>`}
       ${way === "edit" && html`<${ActButton} kind="primary" act=${give("approve", { plan: planOf(plan, draft) })}
         disabled=${!draft.summary.trim()} onProblem=${setProblem}>Approve this plan<//>`}

@@ -3,10 +3,7 @@
 import { html, useState } from "../../htm-preact/preact-standalone.js";
 import { ActButton, ProblemNote } from "./basics.js";
 
-/** What can help, by how the run ended. */
-const HELPS = {
-  budget_exhausted: "maxCostUsd", timed_out: "timeoutS", incomplete: "maxFixRounds",
-};
+const ENDED_BY_LIMIT = new Set(["budget_exhausted", "timed_out"]);
 const FIELDS = [
   ["maxCostUsd", "Money in all, US dollars", 0.5], ["maxFixRounds", "Fix rounds", 1], ["timeoutS", "Time in all, seconds", 60],
 ];
@@ -15,9 +12,8 @@ export function ResumeForm({ run, resume }) {
   const [limits, setLimits] = useState({});
   const [problem, setProblem] = useState(null);
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== "").map(([name, value]) => [name, Number(value)]));
-  const helps = HELPS[run.status];
   return html`<form class="card resume" onSubmit=${(event) => event.preventDefault()}>
-    <p>It goes on where it stopped; nothing is paid twice.${helps ? " Raise the limit that ended it, or it ends there again." : ""}</p>
+    <p>It goes on where it stopped; nothing is paid twice.${whatHelps(run)}</p>
     <div class="fields">${FIELDS.map(([name, title, step]) => html`<div class="field">
       <label for=${`resume-${name}`}>${title}</label>
       <input id=${`resume-${name}`} type="number" min="0" step=${step} inputmode="decimal" value=${limits[name] ?? ""}
@@ -27,4 +23,11 @@ export function ResumeForm({ run, resume }) {
     <${ProblemNote} problem=${problem} />
     <div class="acts"><${ActButton} kind="primary" act=${() => resume(given)} onProblem=${setProblem}>Carry it on<//></div>
   </form>`;
+}
+
+/** What to change so that it does not end there again; what else is missing no limit brings. */
+function whatHelps({ status, reason }) {
+  if (reason === "tokens_spent") return " Its limit of tokens is the service's: whoever runs that can raise it.";
+  const isLimit = reason === "fix_rounds_exhausted" || ENDED_BY_LIMIT.has(status);
+  return isLimit ? " Raise the limit that ended it, or it ends there again." : "";
 }

@@ -2,7 +2,7 @@
 
 import { html } from "../../htm-preact/preact-standalone.js";
 import { safeLine, safeText } from "../model/safe_text.js";
-import { repositoryName } from "../model/status.js";
+import { isOnForge, repositoryName } from "../model/status.js";
 import { allTokens, money, moment, plural, tokens } from "../model/units.js";
 import { address } from "../service/route.js";
 import { Mark } from "./basics.js";
@@ -67,8 +67,8 @@ function Receipt({ run, validation }) {
   return html`<${Card} title="Receipt">
     <dl class="receipt">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd class="mono">${value.split("\n").map((line) => html`<div>${safeLine(line)}</div>`)}</dd></div>`)}</dl>
     <p class="acts"><button type="button" class="button small" onClick=${copy}>Copy</button>
-      <a class="button small" href=${address("new", "", { repo: repositoryName(run.repoUrl), prompt: run.prompt.slice(0, 4000) })}>Ask again</a>
-      <a class="button small" href=${address("environments", repositoryName(run.repoUrl))}>Environment</a></p>
+      ${isOnForge(run.repoUrl) && html`<a class="button small" href=${address("new", "", { repo: repositoryName(run.repoUrl), prompt: run.prompt.slice(0, 4000) })}>Ask again</a>
+      <a class="button small" href=${address("environments", repositoryName(run.repoUrl))}>Environment</a>`}</p>
     ${run.environment?.leftOut?.length > 0 && html`<p class="dim">${plural(run.environment.leftOut.length, "part")} of the set-up could not be had.</p>`}
   <//>`;
 }

@@ -2,29 +2,30 @@
 
 import { html, useState } from "../../htm-preact/preact-standalone.js";
 import { firstLine, safeLine, safeText } from "../model/safe_text.js";
-import { isLive, isResumable, repositoryName, statusSentence } from "../model/status.js";
+import { isLive, isOnForge, isResumable, repositoryName, statusSentence } from "../model/status.js";
 import { age, duration, moment } from "../model/units.js";
 import { address } from "../service/route.js";
-import { ActButton, Away, Cost, Mark, ProblemNote, Status, useNow } from "./basics.js";
+import { ActButton, Away, Cost, Mark, ProblemNote, Status, useFocusOn, useNow } from "./basics.js";
 import { ResumeForm } from "./resume_form.js";
 
 export function RunHead({ run, proof, open, acts }) {
   const now = useNow(isLive(run.status) ? 1000 : 30_000);
   const [asks, setAsks] = useState("");
+  const part = useFocusOn(asks);
   const [problem, setProblem] = useState(null);
   const repository = repositoryName(run.repoUrl);
   const took = (isLive(run.status) ? now : Date.parse(run.updatedAt)) - Date.parse(run.createdAt);
   const cancel = async () => { await acts.cancel(); setAsks(""); };
   return html`<header class="run-head">
     <p class="crumbs"><a href="#/">Runs</a><span aria-hidden="true">/</span>
-      <a href=${address("environments", repository)}>${safeLine(repository, 100)}</a>
+      ${isOnForge(run.repoUrl) ? html`<a href=${address("environments", repository)}>${safeLine(repository, 100)}</a>` : html`<span>${safeLine(repository, 100)}</span>`}
       <span class="dim">${safeLine(run.owner ?? "", 60)}</span>
       <time class="dim" datetime=${run.createdAt} title=${moment(run.createdAt)}>${age(run.createdAt, now) === "now" ? "just now" : `${age(run.createdAt, now)} ago`}</time></p>
     <${Prompt} prompt=${run.prompt} />
     <div class="verdict">
       <${Status} status=${run.status} />
-      <p class="sentence">${statusSentence(run)}</p>
-      <div class="acts">
+      <p class="sentence" role="status">${statusSentence(run)}</p>
+      <div class="acts" ref=${part}>
         ${run.pr?.url && html`<${Away} to=${run.pr.url}><span class="button primary">Pull request #${run.pr.number}${run.pr.draft ? " (draft)" : ""}</span><//>`}
         ${acts && isResumable(run.status) && html`<button type="button" class=${`button ${run.pr?.url ? "" : "primary"}`} aria-expanded=${String(asks === "resume")} onClick=${() => setAsks(asks ? "" : "resume")}>Resume</button>`}
         ${acts && isLive(run.status) && asks !== "cancel" && html`<button type="button" class="button" onClick=${() => setAsks("cancel")}>Cancel run</button>`}

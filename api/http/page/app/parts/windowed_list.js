@@ -7,7 +7,8 @@ const OVERSCAN = 600;
 const AT_END = 48;
 
 /** Props: `items` (objects that stay the same), `version` (changes with them), `row` (a component
- *  that gets `item` and `redraw`), `guess` (pixels of an item), `label`, `startAtEnd`, `onTop`. */
+ *  that gets `item` and `redraw`), `guess` (pixels of an item), `label`, `startAtEnd`, `onTop`,
+ *  `onBottom`, `onFollow` (told whether the end stays in view), `more` (whether items come after the last). */
 export class WindowedList extends Component {
   constructor(props) {
     super(props);
@@ -17,19 +18,25 @@ export class WindowedList extends Component {
     this.anchor = null;
     this.top = 0;
     this.redraw = () => this.setState({});
+    this.follow = (following) => {
+      if (following === this.following) return;
+      this.following = following;
+      this.props.onFollow?.(following);
+    };
     this.onScroll = () => {
       const { scrollTop, clientHeight, scrollHeight } = this.pane;
       // A scroll of ours is told late, when rows may have come below it: the reader alone goes up.
-      if (scrollTop + clientHeight >= scrollHeight - AT_END) this.following = true;
-      else if (scrollTop < this.top - 1) this.following = false;
+      if (scrollTop + clientHeight >= scrollHeight - AT_END) this.follow(this.following || !this.props.more);
+      else if (scrollTop < this.top - 1) this.follow(false);
       this.top = scrollTop;
       this.setAnchor();
-      if (scrollTop < OVERSCAN) this.props.onTop?.();
+      this.askForMore();
       this.redraw();
     };
   }
 
   componentDidMount() {
+    this.props.onFollow?.(this.following);
     this.watch = new ResizeObserver(() => this.measure());
     this.watch.observe(this.pane);
     this.watch.observe(this.list);
@@ -46,7 +53,7 @@ export class WindowedList extends Component {
   }
 
   toEnd() {
-    this.following = true;
+    this.follow(true);
     this.settle();
     this.redraw();
   }
@@ -90,8 +97,15 @@ export class WindowedList extends Component {
     }
     if (changed) this.layout();
     this.settle();
-    if (this.pane.scrollTop < OVERSCAN) this.props.onTop?.();
+    this.askForMore();
     if (changed || this.isOutOfView()) this.redraw();
+  }
+
+  /** Say so where an end of what is here comes near. */
+  askForMore() {
+    const { scrollTop, clientHeight } = this.pane;
+    if (scrollTop < OVERSCAN) this.props.onTop?.();
+    if (scrollTop + clientHeight > this.offsets[this.props.items.length] - OVERSCAN) this.props.onBottom?.();
   }
 
   /** Scroll to where the reader is: at the end, or at the item that was on top. */

@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../../htm-preact/preact-standalone.js";
 import { safeLine, safeText } from "../model/safe_text.js";
 import { duration, moment } from "../model/units.js";
-import { ActButton, Mark, ProblemNote } from "../parts/basics.js";
+import { ActButton, Mark, ProblemNote, useFocusOn } from "../parts/basics.js";
 import { ChecksList } from "../parts/checks.js";
 import { setTitle } from "../parts/notices.js";
 import { json, request } from "../service/calls.js";
@@ -17,6 +17,7 @@ export function EnvironmentScreen({ route }) {
   const [record, setRecord] = useState(null);
   const [problem, setProblem] = useState(null);
   const [asks, setAsks] = useState(false);
+  const part = useFocusOn(asks);
   useEffect(() => {
     setTitle(`Environment of ${safeLine(route.id, 60)}`);
     json("GET", path).then(setRecord, setProblem);
@@ -30,7 +31,7 @@ export function EnvironmentScreen({ route }) {
   return html`<div class="page environment">
     <p class="crumbs"><a href="#/">Runs</a><span aria-hidden="true">/</span><span>${safeLine(route.id, 120)}</span></p>
     <div class="verdict"><h1>Environment</h1>
-      <div class="acts">
+      <div class="acts" ref=${part}>
         ${record && !asks && html`<button type="button" class="button" onClick=${() => setAsks(true)}>Forget</button>`}
         ${asks && html`<${ActButton} kind="danger" act=${forget} onProblem=${setProblem}>Forget it<//>
           <button type="button" class="button quiet" onClick=${() => setAsks(false)}>Keep it</button>`}

@@ -21,7 +21,9 @@ export function NewRunScreen({ route, feed, me }) {
   const [problem, setProblem] = useState(null);
   const [rights, setRights] = useState(null);
   const [listed, setListed] = useState([]);
+  const link = String(route.query);
   useEffect(() => setTitle("New run"), []);
+  useEffect(() => { if (link) setValues(Object.fromEntries(route.query)); }, [link]);
   useEffect(() => { json("GET", "/session/repositories").then((found) => setListed(found.repositories), () => {}); }, []);
   const set = (name) => (event) => setValues({ ...values, [name]: valueOf(event.target) });
   const repositories = offered(me?.repositories ?? [], listed, feed.rows);
@@ -30,14 +32,11 @@ export function NewRunScreen({ route, feed, me }) {
     location.hash = address("runs", answer.headers.get("X-Run-Id"));
   };
   const tryRepository = async () => {
+    const repo = values.repo?.trim();
     setRights(null);
-    if (!values.repo?.trim()) return;
-    try {
-      const tried = await json("GET", `/auth-test?${new URLSearchParams({ repoUrl: values.repo.trim() })}`);
-      setRights(tried);
-    } catch (refused) {
-      setRights({ problem: refused });
-    }
+    if (!repo) return;
+    const found = await json("GET", `/auth-test?${new URLSearchParams({ repoUrl: repo })}`).catch((problem) => ({ problem }));
+    setRights({ ...found, of: repo });
   };
   const submit = (event) => { event.preventDefault(); event.target.querySelector("[data-start] button").click(); };
   const text = (name, title, more = {}) => html`<${Field} name=${name} title=${title} value=${values[name]} onInput=${set(name)} ...${more} />`;
@@ -45,7 +44,7 @@ export function NewRunScreen({ route, feed, me }) {
     <h1>New run</h1>
     ${text("repo", "Repository", { placeholder: placeholderOf(me?.repositories ?? []), list: "repositories", required: true, onBlur: tryRepository })}
     <datalist id="repositories">${repositories.map((name) => html`<option value=${name} />`)}</datalist>
-    <${Rights} rights=${rights} />
+    <${Rights} rights=${rights?.of === values.repo?.trim() ? rights : null} />
     ${text("prompt", "What should change", { rows: 6, required: true, placeholder: "In plain words. What is wrong, what should be, how one can see it." })}
     ${text("base", "Base branch", { placeholder: "the default branch" })}
     <div class="switches"><${Switch} name="approve" title="Ask me before the plan is carried out" values=${values} set=${set} />

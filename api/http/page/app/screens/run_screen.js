@@ -28,7 +28,10 @@ export function RunScreen({ route, feed: runs, me, signIns }) {
     const opened = new RunFeed(route.id, () => redraw((count) => count + 1));
     setFeed(opened);
     opened.start();
-    const onVisibility = () => opened.pause(document.hidden);
+    const onVisibility = () => {
+      opened.pause(document.hidden);
+      redraw((count) => count + 1);
+    };
     document.addEventListener("visibilitychange", onVisibility);
     return () => {
       document.removeEventListener("visibilitychange", onVisibility);
@@ -36,6 +39,7 @@ export function RunScreen({ route, feed: runs, me, signIns }) {
     };
   }, [route.id]);
   useEffect(() => { if (signIns) feed?.wake(); }, [signIns]);
+  useEffect(() => feed?.hear(runs.byId.get(route.id)));
   if (!feed?.view) {
     return html`<div class="page"><h1 class="visually-hidden">Run</h1>${feed?.problem ? html`<${ProblemNote} problem=${feed.problem} />`
       : html`<p class="empty" role="status">Loading the run …</p>`}</div>`;
@@ -58,7 +62,7 @@ function Run({ feed, route, me, gone }) {
     <div class="run-told" role="status">${gone ? html`<p class="note warn">This run was removed. What you see is what was read before. <a href="#/">All runs</a></p>`
       : feed.state === "lost" && html`<p class="note warn">The connection is lost; it is taken up again. What you see may be old.</p>`}</div>
     <${RunHead} run=${run} proof=${proofOf(run)} open=${uncheckedOf(run)} acts=${acts} />
-    ${waits && html`<${PlanCard} plan=${run.plan} answer=${acting && ((answer) => feed.answerPlan(answer))} />`}
+    ${waits && html`<${PlanCard} plan=${run.plan} planId=${run.planId} answer=${acting && ((answer) => feed.act("plan", answer))} />`}
     <${NodePicture} run=${run} nodes=${nodesOf(run)} />
     <div class="run-body">
       <div class="run-main">
@@ -109,10 +113,11 @@ function Timeline({ feed, live }) {
   const list = useRef(null);
   const { log } = feed;
   if (!log.items.length) return html`<div class="pane"><p class="empty" role="status">${live ? "Nothing has happened yet." : "Loading …"}</p></div>`;
-  const away = list.current && !list.current.following && live;
+  const toEnd = () => { list.current.toEnd(); feed.toNewest(); };
   return html`<${WindowedList} ref=${list} items=${log.items} version=${feed.version} row=${TimelineRow} guess=${guessHeight}
-    label="Timeline" startAtEnd=${live || log.hasOlder} onTop=${() => feed.loadOlder()} />
-    ${away && html`<button type="button" class="button small to-end" onClick=${() => list.current.toEnd()}>Newest ↓</button>`}`;
+    label="Timeline" startAtEnd=${(live || log.hasOlder) && !log.hasNewer} more=${log.hasNewer} onTop=${() => feed.loadOlder()}
+    onBottom=${() => feed.loadNewer()} onFollow=${(following) => feed.read(!following)} />
+    ${feed.readsOld && (live || log.hasNewer) && html`<button type="button" class="button small to-end" onClick=${toEnd}>Newest ↓</button>`}`;
 }
 
 /** Visits of the nodes as the view has them. */

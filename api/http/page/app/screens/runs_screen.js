@@ -23,6 +23,10 @@ export function RunsScreen({ feed, route, me }) {
   const shown = groups.filter(([name, , runs]) => runs.length && (!group || group === name));
   useEffect(() => setTitle("Runs"), []);
   useEffect(() => setAsked(route.query.get("q") ?? ""), [route]);
+  const search = (text) => {
+    setAsked(text);
+    history.replaceState(null, "", address("runs", "", { q: text })); // the way back leads to what was found
+  };
   const load = async () => {
     setLoading(true);
     setProblem(null);
@@ -42,7 +46,7 @@ export function RunsScreen({ feed, route, me }) {
           act=${() => setGroup(group === name ? "" : name)}>${short}<//>`)}
       </div>
       <input type="search" class="search" data-search placeholder="Search  /" aria-label="Search runs"
-        value=${asked} onInput=${(event) => setAsked(event.target.value)} />
+        value=${asked} onInput=${(event) => search(event.target.value)} />
       <a class="button primary" href=${address("new")}>New run</a>
     </div>
     <${ProblemNote} problem=${problem ?? (feed.state === "lost" ? feed.problem : null)} />
@@ -97,7 +101,7 @@ function pullRequest(pr) {
 }
 
 function Nothing({ feed, asked }) {
-  if (feed.state === "loading") return html`<p class="empty" role="status">Loading runs …</p>`;
+  if (!feed.isListed) return html`<p class="empty" role="status">Loading runs …</p>`;
   if (asked) return html`<p class="empty">No run fits. ${plural(feed.rows.length, "run")} searched.</p>`;
   return html`<div class="empty">
     <p>No run yet.</p>

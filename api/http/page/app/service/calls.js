@@ -11,6 +11,13 @@ export class Problem extends Error {
   }
 }
 
+const AGAIN_MS = 3000;
+
+/** Milliseconds until a call that failed so is worth another try. */
+export function pauseAfter(problem) {
+  return Math.max(AGAIN_MS, 1000 * (problem.retryAfterS ?? 0));
+}
+
 let onSignedOut = () => {};
 
 /** `handler` is called when the service wants a key. */

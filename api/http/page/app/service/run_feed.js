@@ -1,14 +1,18 @@
 // One run: its view, and its log as it grows.
 
 import { RunLog } from "../model/run_log.js";
-import { json, request } from "./calls.js";
+import { json, pauseAfter, request } from "./calls.js";
 import { EventStream } from "./event_stream.js";
 
 const NEWEST = 200;
 const OLDER = 500;
+/** Events of any size that one page always holds. */
+const SURE = 60;
 const LONG_REST_MS = 30_000;
 const SOON_MS = 150;
 const LATER_MS = 4000;
+/** Answers that stay as they are. */
+const FINAL = new Set([401, 404, 422]);
 /** Events after which the view says something new. */
 const TELLING = /^(run|node|plan|environment|baseline|validation|proof|review|change|gate|pr|message|cancel|limits)\./;
 
@@ -22,16 +26,18 @@ export class RunFeed {
     this.problem = null;
     this.state = "loading";
     this.version = 0;
+    this.looks = 0;
+    this.seen = 0;
     this.timer = null;
     this.dueAt = Infinity;
     this.stream = null;
     this.newLog = null;
     this.restsSince = 0;
+    this.readsOld = false;
   }
 
-  async start() {
-    await this.look();
-    if (this.view && !this.closed) this.follow();
+  start() {
+    return this.look();
   }
 
   close() {
@@ -53,34 +59,75 @@ export class RunFeed {
   take(events) {
     if (this.newLog) this.log = this.newLog; // what was drawn stays until there is something newer
     this.newLog = null;
-    this.log.append(events.map((event) => event.data));
+    this.log.append(events.map((event) => event.data), this.readsOld);
     if (events.some((event) => TELLING.test(event.type))) this.lookIn(SOON_MS);
     else if (events.some((event) => event.type === "usage")) this.lookIn(LATER_MS);
     this.tell();
   }
 
   /** Read a page of events before the first that is here. */
-  async loadOlder() {
+  loadOlder() {
     const read = this.log.lastSeq - this.log.firstSeq + 1;
     const isBehind = this.state !== "ended" && read < NEWEST; // the newest are on their way
-    if (this.loading || isBehind || !this.log.hasOlder) return;
+    if (isBehind || !this.log.hasOlder) return;
+    return this.load(async (log) => log.prepend(await this.page(log.firstSeq, OLDER)));
+  }
+
+  /** Read a page of events after the last that is here. */
+  loadNewer() {
+    if (!this.log.hasNewer) return;
+    return this.load(async (log) => {
+      const next = log.heldSeq + 1;
+      const page = await this.page(next + OLDER, OLDER);
+      log.extend(page[0]?.seq <= next ? page : await this.page(next + SURE, SURE)); // large ones fill a page
+    });
+  }
+
+  /** Read a page, one at a time; where that fails the next try is a while later. */
+  async load(read) {
+    if (this.loading) return;
     this.loading = true;
     try {
-      const query = new URLSearchParams({ before: this.log.firstSeq, last: OLDER });
-      const page = await json("GET", `${this.path}/events?${query}`);
-      this.log.prepend(page.events);
+      await read(this.log);
     } catch (problem) {
       this.problem = problem;
+      await new Promise((resolve) => setTimeout(resolve, pauseAfter(problem)));
     }
     this.loading = false;
     if (!this.closed) this.tell();
   }
 
-  /** Go on in a new session. */
-  wake() {
-    if (!this.view) return this.start();
+  /** At most `count` events before number `before`. */
+  async page(before, count) {
+    const query = new URLSearchParams({ before, last: count });
+    return (await json("GET", `${this.path}/events?${query}`)).events;
+  }
+
+  /** What the reader looks at: older events, or the newest ones. */
+  read(old) {
+    this.readsOld = old;
+    this.tell();
+  }
+
+  /** Show the newest events where the last ones are not here any more. */
+  toNewest() {
+    if (!this.log.hasNewer) return;
+    this.newLog = new RunLog();
+    this.follow();
+  }
+
+  /** What the list of all runs says of this one: somebody elsewhere may have carried it on. */
+  hear(row) {
+    if (this.state !== "ended" || !this.view || document.hidden || !(row?.attempt > this.view.attempt)) return;
+    this.view = { ...this.view, ...row };
     this.look();
     this.follow();
+  }
+
+  /** Go on in a new session. */
+  wake() {
+    this.look();
+    if (this.view) this.follow();
   }
 
   /** Rest while nobody looks. Then go on where it was, or after a long rest with the newest. */
@@ -91,7 +138,7 @@ export class RunFeed {
       this.stream?.close();
       return;
     }
-    if (Date.now() - this.restsSince > LONG_REST_MS) this.newLog = new RunLog();
+    if (!this.readsOld && Date.now() - this.restsSince > LONG_REST_MS) this.newLog = new RunLog();
     this.look();
     this.follow();
   }
@@ -104,15 +151,23 @@ export class RunFeed {
     this.timer = setTimeout(() => this.look(), ms);
   }
 
+  /** Read the view, again a while later where that fails; begin to follow the log. */
   async look() {
     this.dueAt = Infinity;
+    this.looks += 1;
+    const number = this.looks;
     try {
-      this.view = await json("GET", this.path);
+      const view = await json("GET", this.path);
+      if (number > this.seen) this.view = view; // a slow answer may come after a newer one
+      this.seen = Math.max(this.seen, number);
       this.problem = null;
     } catch (problem) {
       this.problem = problem;
+      if (!this.closed && !FINAL.has(problem.status)) this.lookIn(pauseAfter(problem));
     }
-    if (!this.closed) this.tell();
+    if (this.closed) return;
+    if (this.view && !this.stream && !document.hidden) this.follow();
+    this.tell();
   }
 
   tell() {
@@ -130,10 +185,6 @@ export class RunFeed {
     await request("POST", `${this.path}/${name}`, { body });
     await this.look();
     if (this.state === "ended") this.follow();
-  }
-
-  answerPlan(answer) {
-    return this.act("plan", { planId: this.view.planId, ...answer });
   }
 
   async diff() {

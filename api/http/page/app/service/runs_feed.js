@@ -1,12 +1,12 @@
 // The rows of all runs that the reader may see, kept up to date by one stream.
 
-import { json } from "./calls.js";
+import { json, pauseAfter } from "./calls.js";
 import { EventStream } from "./event_stream.js";
 
 const PAGE = 100;
 const FIRST_PAGES = 5;
-const AGAIN_MS = 3000;
 const REST_AFTER_MS = 60_000;
+const WATCH = "coding-agent.watch";
 
 /** One feed for the whole page: `rows` newest first, `more` where there are older ones. */
 export class RunsFeed {
@@ -15,12 +15,21 @@ export class RunsFeed {
     this.removed = new Set();
     this.rows = [];
     this.cursor = null;
-    this.state = "loading";
+    this.isListed = false;
+    this.heard = "live";
     this.problem = null;
     this.listeners = new Set();
     this.stream = null;
     this.lastId = null;
-    this.timer = null;
+    this.listTimer = null;
+    this.restTimer = null;
+    this.endWatch = () => {};
+  }
+
+  /** "loading", "live", "lost" or "ended". */
+  get state() {
+    if (this.problem) return "lost";
+    return this.isListed ? this.heard : "loading";
   }
 
   /** Call `listener` after each change; returns what ends that. */
@@ -29,26 +38,33 @@ export class RunsFeed {
     return () => this.listeners.delete(listener);
   }
 
-  /** Follow changes, then read the list: nothing falls between them. */
-  async start() {
+  /** Follow changes, then read the list: nothing falls between them. A tab that is `hidden` rests. */
+  start(hidden, notifies) {
     this.stop();
-    this.follow();
+    this.isListed = false;
+    if (hidden) this.rest(notifies);
+    else this.follow();
+    return this.list();
+  }
+
+  stop() {
+    clearTimeout(this.listTimer);
+    this.leave();
+  }
+
+  /** Read the list; again a while later where that fails. */
+  async list() {
+    clearTimeout(this.listTimer);
     try {
       this.cursor = null;
       await this.load(FIRST_PAGES);
       this.problem = null;
-      this.tell(this.state === "loading" ? "live" : this.state);
+      this.isListed = true;
     } catch (problem) {
       this.problem = problem;
-      this.tell("lost");
-      if (problem.status !== 401) this.timer = setTimeout(() => this.start(), AGAIN_MS);
+      if (problem.status !== 401) this.listTimer = setTimeout(() => this.list(), pauseAfter(problem));
     }
-  }
-
-  stop() {
-    clearTimeout(this.timer);
-    this.stream?.close();
-    this.stream = null;
+    this.tell();
   }
 
   follow() {
@@ -60,17 +76,48 @@ export class RunsFeed {
           if (type === "run") this.put([data]);
           else if (type === "run.removed") this.remove(data.runId);
         }
-        this.tell("live");
+        this.tell();
       },
-      onState: (state) => { if (this.state !== "loading") this.tell(state); },
+      onState: (state) => {
+        this.heard = state;
+        // Without a cursor nothing tells what has changed meanwhile.
+        if (state === "live" && this.isListed && this.lastId === null) this.list();
+        this.tell();
+      },
     });
   }
 
-  /** Rest where nobody looks for a while and nobody is to be notified. */
+  leave() {
+    this.endWatch();
+    this.stream?.close();
+    this.stream = null;
+  }
+
+  /** Rest where nobody looks for a while, go on where somebody does. */
   pause(hidden, notifies) {
-    clearTimeout(this.timer);
-    if (hidden && !notifies) this.timer = setTimeout(() => this.stop(), REST_AFTER_MS);
-    else if (!hidden && !this.stream) this.follow();
+    clearTimeout(this.restTimer);
+    if (hidden) this.restTimer = setTimeout(() => this.rest(notifies), REST_AFTER_MS);
+    else this.wake();
+  }
+
+  /** Leave the stream. One tab of a browser that notifies stays: it has six connections in all. */
+  rest(notifies) {
+    this.leave();
+    if (!notifies) return;
+    const asked = new AbortController();
+    const watch = () => new Promise((resolve) => {
+      this.endWatch = resolve;
+      this.follow();
+    });
+    this.endWatch = () => asked.abort();
+    navigator.locks.request(WATCH, { signal: asked.signal }, watch).catch((error) => {
+      if (error.name !== "AbortError") throw error;
+    });
+  }
+
+  wake() {
+    this.endWatch();
+    if (!this.stream) this.follow();
   }
 
   /** Load up to `pages` older pages. */
@@ -83,7 +130,7 @@ export class RunsFeed {
       this.cursor = answer.nextCursor;
       if (!this.cursor) break;
     }
-    this.tell(this.state);
+    this.tell();
   }
 
   get more() {
@@ -105,8 +152,7 @@ export class RunsFeed {
     }
   }
 
-  tell(state) {
-    this.state = state;
+  tell() {
     this.rows = [...this.byId.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
     for (const listener of this.listeners) listener(this);
   }
