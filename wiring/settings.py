@@ -120,6 +120,7 @@ class Settings(GitHubAppSettings, TriggerSettings, _RoleSettings):
         frozen=True,
         validate_default=False,
         hide_input_in_errors=True,
+        str_strip_whitespace=True,
     )
 
     github_token: Credential | None = None

@@ -15,7 +15,13 @@ from httpx_sse import ServerSentEvent
 from pydantic.alias_generators import to_camel
 
 from api.client.event_stream import read_stream, wait_to_reconnect
-from api.client.http_answers import json_of, map_http_errors, problem_of
+from api.client.http_answers import (
+    CHECK_ADDRESS,
+    json_of,
+    map_http_errors,
+    name_variables,
+    problem_of,
+)
 from api.client.remote_feed import RemoteFeed
 from api.client.runs_protocol import View
 from api.client.server_error import ServerError
@@ -62,9 +68,11 @@ class RemoteRuns:
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"
         timeout = httpx.Timeout(read_timeout_s, connect=10.0)
-        async with httpx.AsyncClient(
-            base_url=server, headers=headers, timeout=timeout, follow_redirects=False
-        ) as client:
+        with name_variables():
+            made = httpx.AsyncClient(
+                base_url=server, headers=headers, timeout=timeout, follow_redirects=False
+            )
+        async with made as client:
             yield cls(client, notice=notice, retry_policy=retry_policy)
 
     async def start(self, request: RunRequest) -> str:
@@ -199,7 +207,7 @@ def _unexpected_answer(answer: httpx.Response) -> ServerError:
     return ServerError(
         "unexpected_answer",
         f"{answer.request.url} answered something else than a coding-agent server would.",
-        "Check the address given as --server or CODING_AGENT_SERVER.",
+        CHECK_ADDRESS,
         status=answer.status_code,
     )
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import httpx
 
 from api.webhooks.notice import TOLD, Notice
-from graph import RetryPolicy, retry
+from graph import RetryPolicy, explain_unusable, retry
 from graph.errors import CodingAgentError
 from runs.model import LoggedEvent, RunRecord
 
@@ -74,7 +74,11 @@ class WebhookNotifier:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Tell while the block runs, and a moment longer what is left then."""
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False) as client:
+        try:
+            made = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False)
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            raise CodingAgentError(*explain_unusable(error)) from error
+        async with made as client:
             works = [
                 asyncio.create_task(self._work(client, endpoint, events))
                 for endpoint, events in self._queues.items()
@@ -98,6 +102,10 @@ class WebhookNotifier:
                 await self._tell(client, endpoint, event)
             except (CodingAgentError, NotTaken) as error:
                 log.warning("%s is not told of run %s: %s", endpoint.name, event.run_id, error)
+            except Exception as error:  # noqa: BLE001 - the next one is to be told all the same
+                # Its text and its traceback may hold the address.
+                told = (endpoint.name, event.run_id, type(error).__name__)
+                log.error("%s is not told of run %s: %s", *told)  # noqa: TRY400
             finally:
                 events.task_done()
 

@@ -169,6 +169,15 @@ def test_lower_case_names_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITHUB_API_URL", "ftp://git.example", "address"),
         ("GITHUB_API_URL", "https://[", ""),
         ("ANTHROPIC_BASE_URL", "file:///etc/passwd", "address"),
+        ("ANTHROPIC_BASE_URL", "gateway.example/v1", "such as https://host.example"),
+        ("ANTHROPIC_BASE_URL", "gateway.example:8080", "such as https://host.example"),
+        ("ANTHROPIC_BASE_URL", "https://gateway.example:port", "a number from 1 to 65535"),
+        ("ANTHROPIC_BASE_URL", "https://gateway.example:65536", "a number from 1 to 65535"),
+        ("ANTHROPIC_BASE_URL", "https://gate\nway.example", "without spaces and line breaks"),
+        ("ANTHROPIC_BASE_URL", "https://gateway.example/a b", "without spaces and line breaks"),
+        ("CODING_AGENT_SLACK_WEBHOOK_URL", "https://host.example/a\tb", "line breaks"),
+        ("CODING_AGENT_SLACK_WEBHOOK_URL", "https://host.example:99999/", "a number from 1"),
+        ("CODING_AGENT_DATA_DIR", "~nobody-here-0123/data", "home of a user"),
         ("CODING_AGENT_SETUP_HOSTS", "https://index.example", "names of hosts"),
         ("CODING_AGENT_SETUP_HOSTS", "10.0.0.1", "names of hosts"),
         ("CODING_AGENT_SETUP_HOSTS", "a.example,*.example", "names of hosts"),
@@ -576,3 +585,25 @@ def test_a_webhook_is_one_that_can_be_told_and_signed(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match="CODING_AGENT_"):
         read_settings(None)
+
+
+def test_spaces_and_line_ends_around_a_value_are_none_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a file that holds a value often ends with one."""
+    given_values = {
+        "ANTHROPIC_BASE_URL": " https://gateway.example/claude/\r\n",
+        "GITHUB_API_URL": "https://git.example/api/v3/\n",
+        "CODING_AGENT_SERVER": "\thttps://agent.example\n",
+        "AWS_REGION": "eu-west-1\n",
+        "ANTHROPIC_API_KEY": f" {KEY}\n",
+    }
+    for name, value in given_values.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(None)
+    assert settings.anthropic_base_url == "https://gateway.example/claude"
+    assert settings.github_api_url == "https://git.example/api/v3"
+    assert settings.server == "https://agent.example"
+    assert settings.aws_region == "eu-west-1"
+    assert settings.anthropic_api_key
+    assert settings.anthropic_api_key.get_secret_value() == KEY

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, SecretStr
 
 from forge.core import is_loopback
+from wiring.setting_types.address import check_address
 
 _PREFIX: Final = "whsec_"
 _SHORTEST: Final = 24
@@ -20,6 +21,7 @@ def _text(value: object) -> str:
 
 def _webhook_url(value: object) -> object:
     text = _text(value)
+    check_address(text)
     parts = urlsplit(text)
     local = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if not parts.hostname or not (parts.scheme == "https" or local):

@@ -349,3 +349,34 @@ async def test_a_missing_key_is_hinted_at() -> None:
         with pytest.raises(ServerError) as caught:
             await runs.list(status=None, repo=None, limit=1)
     assert "CODING_AGENT_API_KEY" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("HTTP_PROXY", "gopher://127.0.0.1:70"),
+        ("NO_PROXY", "fd00::/8,[::1]"),
+        ("SSL_CERT_FILE", "/there/is/no/such.pem"),
+        ("SSL_CERT_FILE", __file__),
+        ("SSLKEYLOGFILE", "/there/is/no/such.log"),
+    ],
+)
+async def test_a_variable_that_no_client_can_be_made_of_is_named(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ServerError) as raised:
+        async with RemoteRuns.open("http://127.0.0.1:9", None, version="1"):
+            pass
+    assert variable in raised.value.message
+    assert variable in raised.value.hint
+
+
+async def test_an_answer_that_cannot_be_decoded_blames_the_address() -> None:
+    server = RunsHttp(RUN_ID, [])
+    server.handlers["GET /runs"] = lambda _: Answer(200, {}, {"Content-Encoding": "gzip"})
+    async with connected(server) as runs:
+        with pytest.raises(ServerError) as raised:
+            await runs.list(status=None, repo=None, limit=1)
+    assert "--server" in raised.value.hint

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from api.webhooks import SlackEndpoint, StandardEndpoint, WebhookNotifier
 from api.webhooks.notice import Notice
 from api.webhooks.slack_endpoint import message
 from graph.calls.retry_policy import RetryPolicy
+from graph.errors import CodingAgentError
 from graph.request.run_request import RunRequest
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent, RunRecord
@@ -150,3 +151,41 @@ def test_slack_names_the_page_where_there_is_one() -> None:
     assert lines[0] == "*Succeeded (not_validated)*  o/r"
     assert "cost unknown" in lines[2]
     assert lines[3].endswith("<https://agent.example/#/runs/r1|run>")
+
+
+async def test_what_nobody_expected_keeps_no_other_notice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found_in_turn = (ValueError("at https://hook.example/secret"), run_of())
+    runs: Iterator[RunRecord | ValueError] = iter(found_in_turn)
+
+    async def find(_: str) -> RunRecord:
+        found = next(runs)
+        if isinstance(found, ValueError):
+            raise found
+        return found
+
+    server = RunsHttp("none", [])
+    server.handlers["POST /hook"] = lambda _: Answer(200)
+    async with server.serving():
+        endpoint = SlackEndpoint(SecretStr(f"{server.address}/hook"))
+        notifier = WebhookNotifier([endpoint], find, retry_policy=QUICK, left_s=30)
+        async with notifier.running():
+            notifier.on_event(event_of())
+            notifier.on_event(event_of())
+    assert len(server.requests) == 1
+    assert "ValueError" in caplog.text
+    assert "hook.example" not in caplog.text
+
+
+async def test_a_variable_that_no_client_can_be_made_of_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+
+    async def find(_: str) -> None: ...
+
+    endpoint = SlackEndpoint(SecretStr("http://127.0.0.1:9/hook"))
+    with pytest.raises(CodingAgentError, match="ALL_PROXY"):
+        async with WebhookNotifier([endpoint], find).running():
+            pass
