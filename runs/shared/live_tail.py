@@ -5,16 +5,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from graph.calls import end_tasks
 from graph.errors import StoreError
 from runs.model.run_record import LoggedEvent
 from runs.shared.backend import Tail
 from runs.shared.run_version import KeptEvent, RunVersion
-from runs.store.supervision import supervise
+from runs.store.supervision import is_cancelled, supervise
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class TailFollower:
         self._look_s = look_s
         self._notify = notify
         self._runs: dict[str, FollowedRun] = {}
+        self._readers: set[asyncio.Task[None]] = set()
 
     def get(self, run_id: str) -> FollowedRun | None:
         return self._runs.get(run_id)
@@ -75,7 +77,10 @@ class TailFollower:
         followed.watchers += 1
         if followed.reader is None:
             follow = partial(self._follow, run_id, followed)
-            followed.reader = asyncio.create_task(supervise(f"the tail of run {run_id}", follow))
+            reader = asyncio.create_task(supervise(f"the tail of run {run_id}", follow))
+            self._readers.add(reader)
+            reader.add_done_callback(self._readers.discard)
+            followed.reader = reader
         try:
             yield
         finally:
@@ -85,12 +90,7 @@ class TailFollower:
                 self._runs.pop(run_id, None)
 
     async def close(self) -> None:
-        readers = [each.reader for each in self._runs.values() if each.reader]
-        for reader in readers:
-            reader.cancel()
-        for reader in readers:
-            with suppress(asyncio.CancelledError):
-                await reader
+        await end_tasks(*self._readers)
 
     async def _follow(self, run_id: str, followed: FollowedRun) -> None:
         """Read the tail; where it says nothing, let the watchers look at the record."""
@@ -103,10 +103,12 @@ class TailFollower:
                             followed.add(load_item(run_id, item))
                             self._let_look(run_id, followed)
                 except StoreError as error:
+                    if is_cancelled():  # the way to the tail ends by an error then
+                        raise asyncio.CancelledError from error
                     log.warning("the tail of run %s cannot be read: %s", run_id, error)
                     await asyncio.sleep(self._look_s)
         finally:
-            looking.cancel()
+            await end_tasks(looking)
 
     async def _look_in_silence(self, run_id: str, followed: FollowedRun) -> None:
         while True:

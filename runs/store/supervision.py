@@ -26,9 +26,17 @@ async def supervise(
         begun = loop.time()
         try:
             return await work()
-        except Exception:
+        except Exception as error:
+            if is_cancelled():  # a library may make an error of it
+                raise asyncio.CancelledError from error
             if loop.time() - begun > _SOUND_S:
                 pauses.reset()
             wait = pauses.next() or policy.longest_s
             log.exception("%s ended by an error; it begins again in %.1f s", name, wait)
         await asyncio.sleep(wait)
+
+
+def is_cancelled() -> bool:
+    """Whether this task was asked to end, though no CancelledError may have come through."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
