@@ -1,6 +1,5 @@
 """The state machine, put together."""
 
-import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from graph.errors import CodingAgentError, StoreFull
+from graph.files import DISK_FULL
 from graph.machine import edges
 from graph.machine.node_events import emit_of_node
 from graph.machine.nodes import Nodes, Update
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 RECURSION_LIMIT: Final = 100
 _DEFAULT_LIMITS = Limits()
 _NO_RULES: Final = RequestRules()
-_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Node(Protocol):
@@ -144,7 +143,7 @@ def _failed(error: Exception, node: NodeName, run_id: str | None) -> Update:
 
 def failure_of(error: BaseException, node: str) -> Failure:
     """An exception as data; one that is not ours says nothing of its inside."""
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         error = StoreFull("There is no space left on the disk.")
     if isinstance(error, CodingAgentError):
         return Failure(code=error.code, message=error.message, hint=error.hint, node=node)

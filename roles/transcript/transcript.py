@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from graph import Usage
 from graph.errors import StoreDamaged
-from graph.files import make_last, write_whole
+from graph.files import make_last, outlast_full_disk, write_whole
 from roles.claude.reply import Block
 from roles.worktree.write_fence import WriteFence
 
@@ -264,8 +264,8 @@ class Transcript:
         if before:
             await asyncio.shield(before)
         if self._unsaved:
-            data = _MESSAGE.dump_json(self.messages[-1])
-            await asyncio.to_thread(self._write, len(self.messages), data, lasting=lasting)
+            data, number = _MESSAGE.dump_json(self.messages[-1]), len(self.messages)
+            await outlast_full_disk(lambda: self._write(number, data, lasting=lasting))
             self._unsaved = False
 
     def _find_first(self) -> UserMessage | None:

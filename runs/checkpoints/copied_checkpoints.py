@@ -8,14 +8,16 @@ import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
+from graph.files import map_full_disk
 from runs.checkpoints.local_checkpoints import open_checkpointer
 from runs.checkpoints.run_saver import LogBarrier, RunSaver
 from runs.shared.backend import Mount
 from runs.sqlite.database import store_errors
+from runs.store.patience import when_available
 
 _SUFFIXES: Final = ("", "-wal", "-shm", "-copy")
 
@@ -32,12 +34,16 @@ class CopiedCheckpoints:
     async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
         path = self._own / f"{run_id}.db"
 
-        async def keep_copy() -> None:
-            copy = await asyncio.to_thread(_make_copy, path)
+        async def copy_once() -> None:
+            with store_errors(path):
+                copy = await asyncio.to_thread(_make_copy, path)
             name = f"{number:020d}-{self._service}.db"
             await self._mount.keep({f"{_folder(run_id)}/{name}": copy})
 
-        with store_errors(path):
+        async def keep_copy() -> None:
+            await when_available(copy_once, what=f"the copy of {path.name}")
+
+        with store_errors(path), map_full_disk():
             copies = self._mount.root / _folder(run_id)
             last = await asyncio.to_thread(_restore_newest, copies, path)
             number = max(last + 1, time.time_ns())  # a clock may be set back, and machines differ
@@ -68,12 +74,12 @@ def _make_copy(path: Path) -> bytes:
     """The checkpoints as one whole file, whatever is being written."""
     copy = Path(f"{path}-copy")
     copy.unlink(missing_ok=True)
-    connection = sqlite3.connect(path)
     try:
-        connection.execute("VACUUM INTO ?", (str(copy),))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+        return copy.read_bytes()
     finally:
-        connection.close()
-    return copy.read_bytes()
+        copy.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

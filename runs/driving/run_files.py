@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Protocol
 
+from graph.files import map_full_disk
 from runs.driving import run_folder_files as folder
 from runs.model.run_id import RUN_ID
 
@@ -42,7 +43,8 @@ class LocalRunFiles:
         return await asyncio.to_thread(folder.newest_diff, self._runs, run_id)
 
     async def write_message(self, run_id: str, number: int, text: str) -> None:
-        await asyncio.to_thread(folder.write_message, self._runs, run_id, number, text)
+        with map_full_disk():
+            await asyncio.to_thread(folder.write_message, self._runs, run_id, number, text)
 
     async def remove_leftovers(self, run_id: str) -> None:
         await asyncio.to_thread(folder.remove_leftovers, self._runs, run_id)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from graph import RetryPolicy, retry
 from graph.errors import StoreStale, StoreUnavailable
-from graph.files import write_whole
+from graph.files import map_full_disk, write_whole
 from runs.shared.modal_backend import modal_call
 from runs.store.patience import outlast
 
@@ -91,7 +91,7 @@ class VolumeMount:
     async def _write(self, files: Mapping[str, bytes]) -> None:
         self._has_written = True
         for name, data in files.items():
-            await asyncio.to_thread(write_whole, self.root / name, data)
+            await asyncio.to_thread(_write_file, self.root / name, data)
 
     async def _list_run(self, run_id: str) -> Files:
         """Files of a run as they are now; none where no run is looked at."""
@@ -128,6 +128,11 @@ class VolumeMount:
             except RuntimeError as error:
                 if _OPEN_FILES not in str(error):
                     raise
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with map_full_disk():
+        write_whole(path, data)
 
 
 def _list_files(folder: Path) -> Files:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from graph.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, VersionChanged
+from graph.files import map_full_disk
 from runs.sql.connection import Connection
 
 T = TypeVar("T")
 
 LOCKED_S: Final = 5.0
+_LEAST_S: Final = 0.1
+"""Of waiting for others, however long a call has stood in line."""
 _CACHE_KIB: Final = 512
 """Of pages in memory, for each connection; the system keeps the file's too."""
+_WRITABLE: Final = "Check that CODING_AGENT_DATA_DIR is a folder this user can write."
 _PRIMARY: Final = 0xFF
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -39,6 +43,18 @@ def store_errors(path: Path) -> Iterator[None]:
         raise _map_error(error, path) from error
 
 
+@contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """Map what keeps a file or folder of the store from being made or opened to StoreError."""
+    try:
+        with map_full_disk():
+            yield
+    except OSError as error:
+        raise StoreError(
+            f"The store {path.name} cannot be opened: {error.strerror}.", _WRITABLE
+        ) from error
+
+
 def _map_error(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code & _PRIMARY in _LOCKED:
@@ -50,10 +66,7 @@ def _map_error(error: sqlite3.Error, path: Path) -> StoreError:
         return StoreFull(f"The store {path.name} cannot be written: {error}.")
     if code & _PRIMARY in _DAMAGED:
         return StoreDamaged(f"The store {path.name} is damaged: {error}.")
-    return StoreError(
-        f"The store {path.name} failed: {error}.",
-        "Check that CODING_AGENT_DATA_DIR is a folder this user can write.",
-    )
+    return StoreError(f"The store {path.name} failed: {error}.", _WRITABLE)
 
 
 def private_file(path: Path) -> None:
@@ -107,12 +120,19 @@ class SqliteDatabase:
         return await self._on_thread(call)
 
     async def write(self, function: Callable[[Connection], T], done: Callable[[], None]) -> T:
-        """Call `function` within a transaction; `done` once it is durable."""
+        """Call `function` within a transaction; `done` once it is durable.
+
+        What others hold is not waited for anew by each of those that wait in line.
+        """
+        end = time.monotonic() + self._timeout_s
 
         def call() -> T:
             connection = self._open_connection()
-            with store_errors(self._path), _transaction(connection):
-                result = function(connection)
+            wait_s = min(self._timeout_s, max(_LEAST_S, end - time.monotonic()))
+            with store_errors(self._path):
+                connection.execute(f"PRAGMA busy_timeout = {wait_s * 1000:.0f}")
+                with _transaction(connection):
+                    result = function(connection)
             done()
             return result
 
@@ -127,13 +147,8 @@ class SqliteDatabase:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
-        try:
+        with file_errors(self._path):
             private_file(self._path)
-        except OSError as error:
-            raise StoreError(
-                f"The store {self._path.name} cannot be opened: {error.strerror}.",
-                "Check that CODING_AGENT_DATA_DIR is a folder this user can write.",
-            ) from error
         connection = sqlite3.connect(
             self._path, timeout=self._timeout_s, isolation_level=None, check_same_thread=False
         )

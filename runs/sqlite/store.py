@@ -12,7 +12,7 @@ from graph.errors import StoreError
 from runs.sql.connection import Connection
 from runs.sql.dialect import Clock, Dialect
 from runs.sql.store import SqlStore
-from runs.sqlite.database import LOCKED_S, SqliteDatabase
+from runs.sqlite.database import LOCKED_S, SqliteDatabase, file_errors
 from runs.sqlite.process_locks import ServiceLock
 from runs.sqlite.schema import MIGRATIONS
 from runs.store.supervision import supervise
@@ -32,7 +32,8 @@ class SqliteStore(SqlStore):
         writer, reader = (SqliteDatabase(path, timeout_s) for _ in range(2))
         super().__init__(writer, reader, Dialect(Clock()))
         self._migrations = migrations
-        self._lock = ServiceLock(path.parent / "services")
+        self._services = path.parent / "services"
+        self._lock = ServiceLock(self._services)
         self._poller: asyncio.Task[None] | None = None
         self._known_version = 0
 
@@ -44,7 +45,8 @@ class SqliteStore(SqlStore):
         try:
             await self._writer.open(self._migrations)
             await self._reader.open()
-            await to_the_end(asyncio.to_thread(self._lock.acquire, picks_up=picks_up))
+            with file_errors(self._services):
+                await to_the_end(asyncio.to_thread(self._lock.acquire, picks_up=picks_up))
             version = await self._writer.read(_data_version)
         except BaseException:
             await self.close()

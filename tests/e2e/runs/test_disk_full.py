@@ -102,3 +102,106 @@ async def test_while_git_clones(tmp_path: Path, large: Path) -> None:
 def test_while_a_role_hands_its_change_over(tmp_path: Path) -> None:
     said = on_a_small_disk(tmp_path / "disk", 4096, _RUN)
     assert said.splitlines() == ["failed store_full True []", "succeeded"]
+
+
+_REPLY = """
+import asyncio, sys
+from pathlib import Path
+from graph import Usage
+from roles.transcript.transcript import AssistantMessage, Transcript, UserMessage, load_messages
+from roles.worktree.write_fence import FileWriteFence
+from tests.support.small_disk import fill
+
+async def main(folder):
+    transcript = Transcript(folder / "t", FileWriteFence(folder, 1))
+    await transcript.append(UserMessage(purpose="opening", content=[]))
+    await transcript.begin_attempt(Usage())
+    fill(folder / "filler")
+    said = [{"type": "text", "text": "x" * 99999}]
+    reply = AssistantMessage(
+        attempt=1, stop_reason="end_turn", usage=Usage(), model="m", content=said
+    )
+    keeping = asyncio.create_task(transcript.append(reply))
+    await asyncio.sleep(1.0)
+    print(keeping.done(), len(load_messages(folder / "t")))
+    (folder / "filler").unlink()
+    await asyncio.wait_for(keeping, 30)
+    print(load_messages(folder / "t")[1].content == said, list((folder / "t").glob(".*")))
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+_MESSAGE = """
+import asyncio, sys
+from pathlib import Path
+from graph.errors import StoreFull
+from runs.driving.run_files import LocalRunFiles
+from tests.support.small_disk import fill
+
+async def main(folder):
+    files = LocalRunFiles(folder)
+    (folder / "r1" / "messages").mkdir(parents=True)
+    fill(folder / "filler")
+    try:
+        await files.write_message("r1", 1, "x" * 9999)
+    except StoreFull as error:
+        print(error.code, list((folder / "r1" / "messages").iterdir()))
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+_COPY = """
+import asyncio, os, shutil, sys, tempfile
+from pathlib import Path
+from langgraph.checkpoint.base import empty_checkpoint
+from runs.checkpoints import CopiedCheckpoints
+from runs.checkpoints.run_saver import LogBarrier
+from runs.shared.volume_mount import VolumeMount
+
+CONFIG = {"configurable": {"thread_id": "r1", "checkpoint_ns": ""}}
+
+class Volume:
+    class commit:
+        async def aio():
+            return None
+    reload = commit
+
+def checkpoint(size):
+    return {**empty_checkpoint(), "channel_values": {"a": os.urandom(size)}}
+
+async def main(small, large, tight):
+    mount = VolumeMount(Volume, small if tight == "mount" else large)
+    copies = CopiedCheckpoints(mount, (small if tight == "own" else large) / "own", "me")
+    async with copies.open("r1", LogBarrier()) as saver:
+        await saver.aput(CONFIG, checkpoint(1 << 20), {"step": 1}, {})
+        filler = small / "filler"
+        filler.write_bytes(bytes(max(shutil.disk_usage(small).free - 600_000, 0)))
+        putting = asyncio.create_task(saver.aput(CONFIG, checkpoint(9), {"step": 2}, {}))
+        await asyncio.sleep(1.5)
+        print(putting.done())
+        filler.unlink()
+        await asyncio.wait_for(putting, 30)
+    async with copies.open("r1", LogBarrier()) as saver:
+        found = await saver.aget_tuple(CONFIG)
+        print(found.metadata["step"], sorted(p.suffix for p in (large / "own").glob("*-copy")))
+
+with tempfile.TemporaryDirectory() as large:
+    asyncio.run(main(Path(sys.argv[1]), Path(large), sys.argv[2]))
+"""
+
+
+@pytest.mark.sandbox
+def test_a_reply_that_was_received_waits_for_room(tmp_path: Path) -> None:
+    """It is paid: without it the role would ask again."""
+    said = on_a_small_disk(tmp_path / "disk", 4096, _REPLY)
+    assert said.splitlines() == ["False 1", "True []"]
+
+
+@pytest.mark.sandbox
+def test_while_a_message_to_a_run_is_kept(tmp_path: Path) -> None:
+    assert on_a_small_disk(tmp_path / "disk", 1024, _MESSAGE) == "store_full []\n"
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("tight", ["own", "mount"])
+def test_while_checkpoints_are_copied(tmp_path: Path, tight: str) -> None:
+    said = on_a_small_disk(tmp_path / "disk", 8192, _COPY, tight)
+    assert said.splitlines() == ["False", "2 []"]

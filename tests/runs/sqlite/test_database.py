@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import sys
+import time
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,28 @@ async def test_a_locked_file(path: Path, rival: sqlite3.Connection) -> None:
         await database.write(insert, nothing)
     rival.execute("ROLLBACK")
     await database.write(insert, nothing)
+    await database.close()
+
+
+async def test_who_stands_in_line_does_not_wait_for_the_lock_anew(
+    path: Path, rival: sqlite3.Connection
+) -> None:
+    """Each of many writes is told after its own time, not after that of all before it."""
+    database = SqliteDatabase(path, timeout_s=1.0)
+    await database.open(("CREATE TABLE t (a)",))
+    rival.execute("BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    calls = (database.write(insert, nothing) for _ in range(12))
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in ended] == [StoreLocked] * 12
+    assert time.monotonic() - begun < 6.0
+    rival.execute("ROLLBACK")
+    await database.write(insert, nothing)
+    rival.execute("BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    with pytest.raises(StoreLocked):
+        await database.write(insert, nothing)
+    assert time.monotonic() - begun > 0.9
     await database.close()
 
 
