@@ -45,12 +45,23 @@ class Janitor:
         self._delete = delete
         self._on_delete = on_delete
         self._on_round = on_round
+        self._looked = time.time(), time.monotonic()
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            await self.round(time.time())
+            await self.look()
             await asyncio.sleep(_ROUND_S)
+
+    async def look(self) -> None:
+        """Do what is due, but where the clock was set since the last look: it may be set right."""
+        now, steady = time.time(), time.monotonic()
+        set_by = (now - self._looked[0]) - (steady - self._looked[1])
+        self._looked = now, steady
+        if abs(set_by) < _ROUND_S:
+            await self.round(now)
+        else:
+            log.warning("the clock was set by %.0f s: nothing is removed for now", set_by)
 
     async def round(self, now: float) -> None:
         """Do all that is due at `now` (Unix seconds). What cannot be done keeps nothing else."""

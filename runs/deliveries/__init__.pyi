@@ -1,3 +1,4 @@
+from .protocol import LONGEST_PAUSE_S as LONGEST_PAUSE_S
 from .protocol import Deliveries as Deliveries
 from .protocol import Delivery as Delivery
 from .sql_deliveries import SqlDeliveries as SqlDeliveries

@@ -7,6 +7,7 @@ from typing import Any, Final
 from runs.deliveries.protocol import (
     KEPT_S,
     LEASE_S,
+    LONGEST_PAUSE_S,
     MOST_ATTEMPTS,
     THREADS_KEPT_S,
     Deliveries,
@@ -18,7 +19,10 @@ _ADD: Final = """
     INSERT INTO deliveries (name, body, received_at, claimed_until, attempts)
     VALUES (:name, :body, :now, 0, 0) ON CONFLICT (name) DO NOTHING RETURNING name
 """
-_WAITS: Final = "done_at IS NULL AND claimed_until <= :now AND attempts < :most"
+_WAITS: Final = f"""
+    done_at IS NULL AND attempts < :most
+    AND claimed_until - :now NOT BETWEEN 1e-9 AND {LONGEST_PAUSE_S}
+"""
 _OLDEST: Final = f"""
     SELECT name, body, attempts FROM deliveries WHERE {_WAITS} ORDER BY received_at, name LIMIT 1
 """  # noqa: S608

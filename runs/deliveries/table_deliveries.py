@@ -5,6 +5,7 @@ from typing import Any, Final
 from runs.deliveries.protocol import (
     KEPT_S,
     LEASE_S,
+    LONGEST_PAUSE_S,
     MOST_ATTEMPTS,
     THREADS_KEPT_S,
     Deliveries,
@@ -100,4 +101,5 @@ def _is_old(key: str, entry: dict[str, Any], now: float) -> bool:
 
 
 def _waits(entry: dict[str, Any], now: float) -> bool:
-    return entry["done"] is None and entry["until"] <= now and entry["attempts"] < MOST_ATTEMPTS
+    postponed = 0 < entry["until"] - now <= LONGEST_PAUSE_S
+    return entry["done"] is None and not postponed and entry["attempts"] < MOST_ATTEMPTS

@@ -32,6 +32,10 @@ _ALL: Final = 1_000_000
 _ROUND_S: Final = 1.0
 _RENEW_S: Final = 5.0
 _STOP_S: Final = 5.0
+_HELD_S: Final = 1.0
+"""A claim that takes longer waits for others who hold the store."""
+_LATE_S: Final = 7.0
+"""Longer than a process that lives takes to renew its leases, once it can."""
 
 
 class LocalDispatcher:
@@ -61,6 +65,8 @@ class LocalDispatcher:
         """Those of the reserved that the store has: what is looked for earlier is not there."""
         self._own: set[str] = set()
         self._suspects: set[str] = set()
+        self._late: dict[str, tuple[Lease, float]] = {}
+        """Leases that have ended, and since when they are known as such."""
         self._woken = asyncio.Event()
         self._renewed = time.monotonic()
         self._store.subscribe(self._on_change)
@@ -122,6 +128,7 @@ class LocalDispatcher:
             try:
                 await self._round()
             except StoreError as error:
+                self._late.clear()  # nobody else could renew a lease either
                 log.warning("cannot look after runs: %s", error)
             except Exception:
                 log.exception("cannot look after runs")
@@ -157,8 +164,9 @@ class LocalDispatcher:
         for run_id in await self._store.cancelling():
             self.cancel(run_id)
         if time.monotonic() - self._renewed >= _RENEW_S:
-            self._renewed = time.monotonic()
-            await asyncio.gather(*map(self._renew, list(self._drivers.values())))
+            held = await asyncio.gather(*map(self._renew, list(self._drivers.values())))
+            if all(held):  # else again in the next round
+                self._renewed = time.monotonic()
         for run_id in list(self._begun):
             await self._claim(run_id, frozenset())
         if self._has_room:
@@ -169,7 +177,10 @@ class LocalDispatcher:
         dead_services = await self._store.dead_services()
         due = await self._store.due(time.time(), dead_services, _ALL)
         mine = frozenset(due if self._pick_up else self._own) - self._reserved
+        self._late = {run_id: self._late[run_id] for run_id in due if run_id in self._late}
         for run_id in filter(mine.__contains__, due):
+            if await self._is_only_late(run_id, dead_services):
+                continue
             if not self._has_room:  # others were asked for while the store was
                 break
             self._reserved.add(run_id)
@@ -177,6 +188,24 @@ class LocalDispatcher:
                 await self._claim(run_id, dead_services)
             finally:
                 self._let_go(run_id)
+
+    async def _is_only_late(self, run_id: str, dead_services: frozenset[str]) -> bool:
+        """Whether who holds a lease that has ended may live and renew it in a moment.
+
+        So it is where the clock was set forward, where the machine slept, or where others held
+        the store.
+        """
+        run = await self._store.get(run_id)
+        lease = run.lease if run else None
+        if lease is None or not lease.token:
+            return False
+        if lease.service == self._store.service or lease.service in dead_services:
+            return False
+        known, since = self._late.get(run_id, (None, 0.0))
+        if known != lease:
+            since = time.monotonic()
+            self._late[run_id] = (lease, since)
+        return time.monotonic() - since < _LATE_S
 
     async def _drives_suspect(self) -> bool:
         """Whether a run is driven here that may end this process: such ones are driven alone."""
@@ -196,6 +225,7 @@ class LocalDispatcher:
             started=self._started,
             dead_services=lambda _: dead_services,
             suspects=suspects,
+            most_s=_HELD_S,
         )
         self._let_go(run_id)
         if run is None:
@@ -219,13 +249,16 @@ class LocalDispatcher:
             log.error("lost hold of run %s; it will be picked up", run_id, exc_info=error)
         self.wake()
 
-    async def _renew(self, driver: "RunDriver") -> None:
+    async def _renew(self, driver: "RunDriver") -> bool:
+        """Whether the store could be asked."""
         try:
             await driver.renew()
         except (LeaseLost, RunNotFound):
             driver.stop("lost")
         except StoreError as error:
             log.warning("cannot hold run %s: %s", driver.run_id, error)
+            return False
+        return True
 
     def _on_change(self, run_id: str | None) -> None:
         if run_id is None:

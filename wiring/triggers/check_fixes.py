@@ -92,7 +92,7 @@ class CheckFixes:
         """
         awaited = [each for each in broken if each.number in thread.rerun]
         if state.head == thread.rerun_head and (thread.rerun_asked or not awaited):
-            return bool(awaited) and time.time() - thread.rerun_at < _SHOWN_AFTER_S
+            return bool(awaited) and 0 <= time.time() - thread.rerun_at < _SHOWN_AFTER_S
         thread.rerun_head, thread.rerun_asked = state.head, False
         thread.rerun = [each.number for each in broken if each.run]
         await thread.keep(self._deliveries, live=False)

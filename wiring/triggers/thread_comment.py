@@ -41,7 +41,7 @@ class ThreadComments:
         """
         run = await self.newest(thread)
         at_work = run is not None and run.status in ("queued", "running")
-        if at_work and thread.shown and time.time() - thread.told_at < at_work_s:
+        if at_work and thread.shown and 0 <= time.time() - thread.told_at < at_work_s:
             return
         text = write_comment(await self._status(run, thread.note), self._word) if run else ""
         if not run and thread.note:

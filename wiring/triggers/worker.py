@@ -9,7 +9,7 @@ from typing import Final
 
 from forge.triggers import SETTLED_S, Act
 from graph.errors import CodingAgentError
-from runs.deliveries import Deliveries, Delivery
+from runs.deliveries import LONGEST_PAUSE_S, Deliveries, Delivery
 from runs.model import LoggedEvent
 from wiring.triggers.thread_acts import ThreadActs
 
@@ -19,8 +19,6 @@ _LOOK_S: Final = 60.0
 """So often a comment shows what a run at work has cost so far."""
 _REDELIVER_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 5.0
-_LONGEST_PAUSE_S: Final = 3600.0
-"""GitHub counts calls by the hour: where they are used up, the next hour has new ones."""
 _SHOWN: Final = frozenset(("plan.waiting", "run.finished"))
 """What the comment tells at once; all else can wait until it is looked after again."""
 
@@ -113,7 +111,7 @@ class TriggerWorker:
             await self._deliveries.finish(delivery.name, time.time())
         else:
             pause_s = _FIRST_PAUSE_S * 4 ** (delivery.attempt - 1)
-            await self._postpone(delivery, min(pause_s, _LONGEST_PAUSE_S))
+            await self._postpone(delivery, min(pause_s, LONGEST_PAUSE_S))
 
     async def _show_seen(self, act: Act) -> None:
         """Show it at once where the act itself is worked off later."""

@@ -83,6 +83,17 @@ async def test_a_postponed_one_waits(deliveries: Deliveries) -> None:
     assert await deliveries.claim(21)
 
 
+async def test_a_clock_that_was_set_back_postpones_nothing(deliveries: Deliveries) -> None:
+    await deliveries.add("d1", {}, 1e6)
+    assert await deliveries.claim(1e6 + 1)
+    await deliveries.postpone("d1", 1e6 + 60)
+    assert await deliveries.claim(1e6 + 59) is None
+    day_before = 1e6 - 86_400
+    assert await deliveries.has_work(day_before)
+    assert await deliveries.claim(day_before)
+    assert await deliveries.claim(day_before + 1) is None
+
+
 async def test_work_is_what_waits_and_what_is_to_be_looked_after(deliveries: Deliveries) -> None:
     assert not await deliveries.has_work(1)
     await deliveries.add("d1", {}, 1)

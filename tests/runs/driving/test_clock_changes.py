@@ -1,6 +1,7 @@
 """A clock that is set back or forward while runs are driven: logs, leases and times stay sound."""
 
 import asyncio
+import signal
 import time
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from tests.standins.services.run_service import (
     started,
     story,
 )
+from tests.support.polling import until
 
 HOUR_S = 3600.0
 
@@ -176,6 +178,21 @@ async def test_set_back_nothing_is_tidied_away(house: House, clock: Clock) -> No
         assert RunFolder.of(house.folder / "runs", run_id).root.exists()
 
 
+async def test_set_forward_nothing_is_tidied_away_before_the_clock_may_be_set_right(
+    house: House, clock: Clock
+) -> None:
+    async with house.open(keep_days=1) as service:
+        run_id = await started(service)
+        await log_of(service, run_id)
+        await until(lambda: not service._dispatch.driven)
+        for set_by in (400 * 24 * HOUR_S, 0.0, 400 * 24 * HOUR_S):
+            clock.set_by = set_by
+            await service._janitor.look()
+            assert await service._store.get(run_id)
+        await service._janitor.look()  # by now it is what the operator wants
+        assert await service._store.get(run_id) is None
+
+
 def test_set_back_ids_of_runs_still_rise(clock: Clock) -> None:
     ids = RunIds()
     first = ids.new()
@@ -194,3 +211,35 @@ async def test_set_back_no_step_gets_more_than_the_whole_time(house: House, cloc
     later = [task.budget.deadline for task in house.script.tasks if task.role != "planner"]
     assert later
     assert all(deadline <= clock.time() + 100 for deadline in later)
+
+
+async def test_set_forward_no_other_process_takes_a_living_ones_run(
+    house: House, clock: Clock
+) -> None:
+    """As after a machine has slept: all leases have ended, before anybody could renew one."""
+    house.pace.hold("code")
+    async with house.open() as one, house.open():
+        run_id = await started(one)
+        await house.pace.reached("code")
+        clock.set_by = HOUR_S / 2
+        await asyncio.sleep(2.5)
+        house.pace.let_go("code")
+        told = story(await log_of(one, run_id))
+    assert told[-1] == "finished:succeeded"
+    assert "resumed" not in told
+
+
+@pytest.mark.slow
+async def test_a_process_that_is_silent_for_long_loses_its_run(house: House) -> None:
+    house.pace.hold("code")
+    async with process_of(house) as (process, run_id):
+        await house.pace.reached("code")
+        process.send_signal(signal.SIGSTOP)
+        house.pace.let_go("code")
+        begun = time.monotonic()
+        async with house.open() as other:
+            told = story(await log_of(other, run_id))
+        assert time.monotonic() - begun > 15
+        process.send_signal(signal.SIGCONT)
+    assert told[-1] == "finished:succeeded"
+    assert told.count("resumed") == 1

@@ -116,6 +116,27 @@ async def test_a_backup_that_locks_the_store_ends_no_run(house: House) -> None:
 
 
 @pytest.mark.slow
+async def test_a_backup_that_outlasts_a_lease_gives_no_run_to_another_process(
+    house: House,
+) -> None:
+    """Nobody could renew a lease meanwhile: who holds one has its time once it can."""
+    house.store = ImpatientStore
+    house.pace.hold("code")
+    async with house.open() as service, house.open():
+        run_id = await started(service)
+        await house.pace.reached("code")
+        with closing(sqlite3.connect(house.database, isolation_level=None)) as backup:
+            backup.execute("BEGIN EXCLUSIVE")
+            await asyncio.sleep(30.0)
+            backup.execute("ROLLBACK")
+        await asyncio.sleep(8.0)
+        house.pace.let_go("code")
+        events = await log_of(service, run_id)
+    assert story(events)[-1] == "finished:succeeded"
+    assert "resumed" not in story(events)
+
+
+@pytest.mark.slow
 async def test_a_backup_that_locks_the_checkpoints_ends_no_run(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
