@@ -159,7 +159,11 @@ class RunReader:
         """The change so far; None before there is one."""
         await self._visible_run(run_id, caller)
         diff = await self._files.newest_diff(run_id)
-        return self._config.hide(diff.decode("latin-1")).encode("latin-1") if diff else None
+        return await asyncio.to_thread(self._hidden, diff) if diff else None
+
+    def _hidden(self, diff: bytes) -> bytes:
+        """Without secrets. Blocks: a diff may have many megabytes."""
+        return self._config.hide(diff.decode("latin-1")).encode("latin-1")
 
     async def _visible_run(self, run_id: str, caller: Caller) -> Run:
         run = await self._store.get(run_id)

@@ -72,14 +72,17 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """A line as people read it, with nothing in it that a terminal would act on."""
+    """A line as people read it, with nothing in it that a terminal would act on.
+
+    What goes on in further lines stands in, so that no text of others looks like a line of ours.
+    """
 
     def __init__(self, hide: Hide) -> None:
         super().__init__(_TEXT)
         self._hide = hide
 
     def format(self, record: logging.LogRecord) -> str:
-        text = clean(self._hide(super().format(record)))
+        text = clean(self._hide(super().format(record))).replace("\n", "\n    ")
         run_id = _run_of(record)
         return f"{text} [run {run_id}]" if run_id and run_id not in text else text
 

@@ -1,6 +1,7 @@
 """Trusted git commands: an exact environment, limits, and the token out of every text."""
 
 import asyncio
+import re
 import resource
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ _REFUSED_SIGN_IN: Final = (
     "could not read Password",
     "Authentication failed",
 )
+_SIGN_IN: Final = re.compile(r"(?<=://)[^/\s@]{1,1000}+@")
+"""A user and password in an address, such as a proxy's."""
 _DISK_FULL: Final = ("No space left on device", "Disk quota exceeded")
 _PRIVATE: Final = "umask 077 && "
 """Set by a shell, as every event loop can have it: not all of them take it as an option."""
@@ -217,7 +220,7 @@ class Git:
         )
 
     def _safe(self, stderr: bytes) -> str:
-        text = self._forms.hide(stderr.decode("utf-8", "replace"))
+        text = _SIGN_IN.sub("***@", self._forms.hide(stderr.decode("utf-8", "replace")))
         for hidden in self._hide:
             text = text.replace(hidden, "…")
         return text

@@ -1,6 +1,5 @@
 """An event on its way into the log: valid JSON of bounded size, whatever it reports."""
 
-import json
 import math
 import re
 import time
@@ -16,6 +15,7 @@ MAX_BYTES: Final = 64 * 1024 - 256
 _SHORT: Final = 64
 """A string of this length is never cut: names, codes, digests."""
 _MAX_DEPTH: Final = 32
+_BYTES_OF_A_VALUE: Final = 8
 _MAX_INT_BITS: Final = 1024
 _CUT: Final = " … "
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -48,8 +48,21 @@ def entry_of(key: str, data: dict[str, Any]) -> Entry:
 
 def hide_secrets(entry: Entry, hide: Callable[[str], str]) -> Entry:
     """The entry without what `hide` takes out of a text."""
-    text = hide(entry.text)
-    return entry if text == entry.text else replace(entry, text=text, data=json.loads(text))
+    if hide(entry.text) == entry.text:
+        return entry
+    data = {name: _hide_in(value, hide) for name, value in entry.data.items()}
+    if hide(text := encode(data)) != text:  # it lies in several of its texts
+        data, text = _bare(entry.type)
+    return replace(entry, text=text, data=data)
+
+
+def _hide_in(value: Any, hide: Callable[[str], str]) -> Any:
+    """What was made JSON, each text of it for itself: not all of it goes where one is cut."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {hide(name): _hide_in(item, hide) for name, item in value.items()}
+    return [_hide_in(item, hide) for item in value] if isinstance(value, list) else value
 
 
 def _fit(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -63,26 +76,35 @@ def _fit(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
         if len(text.encode()) <= MAX_BYTES:
             return clean, text
         length //= 2
-    bare = {"type": data["type"], "truncated": True}
+    return _bare(data["type"])
+
+
+def _bare(type_: Any) -> tuple[dict[str, Any], str]:
+    """An event of which nothing can be told."""
+    bare = {"type": type_, "truncated": True}
     return bare, encode(bare)
 
 
 class _Cleaner:
-    """Makes JSON of anything; no string is longer than `length`, no list than a part of it."""
+    """Makes JSON of anything; no string is longer than `length`, no list than a part of it, and
+    all of it has no more values than another part."""
 
     def __init__(self, length: int) -> None:
         self._length = length
         self._items = max(1, length // _SHORT)
+        self._left = max(_SHORT, length // _BYTES_OF_A_VALUE)
         self.cut = False
 
     def clean(self, value: Any, depth: int) -> Any:
+        self._left -= depth > 1
+        too_deep = depth > _MAX_DEPTH and isinstance(value, dict | list | tuple)
+        if self._left < 0 or too_deep:
+            self.cut = True
+            return None
         if isinstance(value, str):
             return self._string(value)
         if value is None or isinstance(value, int | float):
             return _number(value)
-        if depth > _MAX_DEPTH:
-            self.cut = True
-            return None
         if isinstance(value, dict):
             items = list(value.items())[: self._items]
             self.cut |= len(items) < len(value)

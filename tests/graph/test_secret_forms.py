@@ -1,7 +1,13 @@
 """The token is found and hidden in every form in which it could slip out."""
 
 import base64
+import html
+import json
+import textwrap
 import urllib.parse
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -31,6 +37,42 @@ def test_it_is_found_in_base64_whatever_stands_around_it(before: bytes, after: b
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be", "utf-16"])
 def test_it_is_found_in_other_encodings(codec: str) -> None:
     assert FORMS.position(f"token = {TOKEN}\n".encode(codec)) >= 0
+
+
+OTHER_FORMS: Final[dict[str, Callable[[str], str]]] = {
+    "backwards": lambda text: text[::-1],
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "base32 in small letters": lambda text: base64.b32encode(b"a" + text.encode()).decode().lower(),
+    "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "an address in an address": lambda text: quote(quote(text, safe=""), safe=""),
+    "numbers of an address in one": lambda text: "".join(
+        f"%25{byte:02X}" for byte in text.encode()
+    ),
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text))[1:-1],
+    "numbers of JSON": lambda text: "".join(f"\\u{ord(char):04x}" for char in text),
+    "HTML": html.escape,
+    "numbers of HTML": lambda text: "".join(f"&#x{byte:x};" for byte in text.encode()),
+    "escapes": lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
+    "a list": lambda text: ", ".join(f"0x{byte:02X}" for byte in text.encode()),
+    "hex by twos": lambda text: text.encode().hex(" "),
+    "hex with colons": lambda text: text.encode().hex(":"),
+    "lines": lambda text: "\n".join(textwrap.wrap(text, 10)),
+    "escaped lines": lambda text: "\\n".join(textwrap.wrap(text, 10)),
+    "lines of base64 in JSON": lambda text: json.dumps(
+        base64.encodebytes(text.encode() * 3).decode()
+    ),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+@pytest.mark.parametrize(
+    "secret", [TOKEN, 'odd"pass\\word<of>&16/chars', "p\u00e4ssword-of-16-l\u00e4tters"]
+)
+def test_it_is_found_and_hidden_in_other_forms(form: str, secret: str) -> None:
+    forms, text = SecretForms(SecretStr(secret)), OTHER_FORMS[form](f"before {secret} after")
+    assert forms.found_in(text.encode())
+    assert not forms.found_in(forms.hide(text).encode())
 
 
 def test_its_place_is_told() -> None:

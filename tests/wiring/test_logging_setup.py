@@ -86,6 +86,13 @@ def test_hostile_text_makes_one_line(hostile: str) -> None:
     assert "\r" not in text
 
 
+def test_no_text_looks_like_a_line_of_its_own() -> None:
+    forged = "no\n2026-01-01 00:00:00,000 INFO runs.driver: all is well"
+    first, *more = TextLines(hide).format(record("%s", forged)).splitlines()
+    assert first.endswith("runs.driver: no")
+    assert [line[:4] for line in more] == [" " * 4]
+
+
 def test_text_names_the_run_once() -> None:
     assert TextLines(hide).format(record("x", run_id=RUN)).endswith(f"x [run {RUN}]")
     assert TextLines(hide).format(record("run %s", RUN, run_id=RUN)).count(RUN) == 1

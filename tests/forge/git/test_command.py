@@ -94,6 +94,12 @@ async def test_the_token_is_taken_out_of_what_git_says() -> None:
     assert "***" in result.stderr
 
 
+async def test_a_password_in_an_address_is_taken_out_of_what_git_says() -> None:
+    address = "http://ada:open-sesame@proxy.invalid:x"
+    result = await trusted().run("-c", f"alias.x=!echo bad proxy '{address}' >&2; exit 3", "x")
+    assert result.stderr.strip() == "bad proxy http://***@proxy.invalid:x"
+
+
 @pytest.mark.parametrize("then", ["sleep 987.654", "true"])
 async def test_time_is_limited_and_nothing_runs_on(then: str) -> None:
     """Also where git itself has ended, and what it left holds its output."""

@@ -1,14 +1,17 @@
 """What goes into the log: valid JSON of bounded size, whatever a tool or a model wrote."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from graph.events import RoleText, ToolFinished
-from runs.model.log_entry import entry, entry_of
+from graph.secret_forms import redactor
+from runs.model.log_entry import entry, entry_of, hide_secrets
 from runs.model.run_record import LoggedEvent
 
 _TEXT = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates too
@@ -48,6 +51,45 @@ def test_long_strings_are_cut_to_fit(piece: str, times: int, fields: int) -> Non
     for name, text in texts.items():
         whole = told[name] == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         assert whole or told.get("truncated") is True or "\ufffd" in told[name]
+
+
+def test_very_many_values_are_cut_in_no_time() -> None:
+    tree: Any = 1
+    for _ in range(17):
+        tree = [tree, tree]
+    began = time.process_time()
+    line = payload({"type": "tool.started", "callId": "c", "input": {"a": tree}})
+    assert time.process_time() - began < 0.5
+    assert len(line) < 64 * 1024
+    assert json.loads(line)["truncated"] is True
+
+
+SECRET = 'odd"secret-of-16-letters'
+
+
+@pytest.mark.parametrize(
+    "output",
+    [f"got {SECRET}", f"got {SECRET[:9]}\n{SECRET[9:]}", "\n".join(SECRET), SECRET[::-1]],
+)
+def test_a_secret_is_hidden_as_it_was_said(output: str) -> None:
+    event = ToolFinished(
+        role="coder", call_id="c", ok=True, output=output, exit_code=0, duration_ms=1
+    )
+    hide = redactor([SecretStr(SECRET)])
+    hidden = hide_secrets(entry(event), hide)
+    assert json.loads(hidden.text) == hidden.data
+    assert (hidden.data["callId"], hidden.type) == ("c", "tool.finished")
+    assert "***" in hidden.data["output"]
+    assert hide(hidden.text) == hidden.text
+
+
+def test_a_secret_that_lies_in_several_texts_is_not_told() -> None:
+    data = {"type": "tool.started", "input": {"a": [SECRET[:9]], "b": 1}}
+    made = entry_of("", data)
+    hidden = hide_secrets(
+        made, lambda text: text.replace(f'"a":["{json.dumps(SECRET[:9])[1:-1]}"]', "*")
+    )
+    assert hidden.data == {"type": "tool.started", "truncated": True}
 
 
 def test_what_fits_is_kept_as_it_is() -> None:
