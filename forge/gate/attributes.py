@@ -28,30 +28,37 @@ async def read_attributes(
     They are read through an index of the `.gitattributes` files alone, in a repository of no
     attributes of its own: those of a run take everything for bytes.
     """
-    told = [file for file in files if file.path.split(b"/")[-1] == _NAME and file.mode in FILES]
-    asked = [entry.path for entry in entries if not entry.removed and entry.mode in FILES]
+    told, asked = await asyncio.to_thread(_told_and_asked, files, entries)
     if not told or not asked:
         return {}
     place = run.root / f".attributes-{secrets.token_hex(6)}"
     environment = run_objects(str(run.objects), str(place / "index"))
-    listed = b"".join(f"{f.mode} {f.sha} 0\t".encode() + f.path + b"\0" for f in told)
     try:
         await git.output("init", "--quiet", "--bare", "--template=", str(place))
         await git.output(
             *("update-index", "-z", "--index-info"),
             git_dir=str(place),
-            stdin=listed,
+            stdin=told,
             environment=environment,
         )
         answer = await git.output(
             *("check-attr", "--cached", "-z", "--stdin", *_ASKED),
             git_dir=str(place),
-            stdin=b"".join(path + b"\0" for path in asked),
+            stdin=asked,
             environment=environment,
         )
     finally:
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
     return await asyncio.to_thread(_parse, answer)
+
+
+def _told_and_asked(files: Sequence[TreeFile], entries: Sequence[Entry]) -> tuple[bytes, bytes]:
+    """The files of attributes as an index takes them, and the paths that are asked about."""
+    told = (file for file in files if file.path.endswith(_NAME) and file.mode in FILES)
+    named = (file for file in told if file.path.rpartition(b"/")[2] == _NAME)
+    listed = b"".join(b"%s %s 0\t%s\0" % (f.mode.encode(), f.sha.encode(), f.path) for f in named)
+    asked = (entry.path for entry in entries if not entry.removed and entry.mode in FILES)
+    return listed, b"".join(path + b"\0" for path in asked)
 
 
 def _parse(answer: bytes) -> dict[bytes, dict[str, str]]:

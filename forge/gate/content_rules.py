@@ -1,6 +1,7 @@
 """What the content of a file says beside secrets: what no reader of a diff would see."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Final
 
@@ -28,12 +29,17 @@ _PROGRAM_CALLED: Final = re.compile(
     rb"(?m)^[^#\n]*\s(?:filter|diff|merge|working-tree-encoding)(?:=|\s|$)[^\n]*"
 )
 _HIDDEN: Final = re.compile(
-    rb"(?m)^[^#\n]*\s(?:-diff|binary|linguist-generated|linguist-vendored)(?:=true|\s|$)[^\n]*"
+    rb"(?m)^[^#\n]*\s(?:-diff|binary"
+    rb"|(?:linguist-(?:generated|vendored)|gitlab-generated)(?:=(?!false\b)\S*)?)(?:\s|$)[^\n]*"
 )
 _UNSEEN: Final = re.compile(
     rb"\xe2\x80[\xaa-\xae]"  # U+202A to U+202E turn the direction of what follows
-    rb"|\xe2\x81[\xa6-\xa9]"  # so do U+2066 to U+2069
-    rb"|\xf3\xa0[\x80\x81][\x80-\xbf]"  # tags: letters that a model reads and nobody sees
+    rb"|\xe2\x81[\xa0-\xaf]"  # so do U+2066 to U+2069; others of these cannot be seen
+    rb"|\xe2\x80[\x8b\x8e\x8f]|\xd8\x9c"  # marks of a direction, and a space of no width
+    rb"|\xf3\xa0[\x80-\x87][\x80-\xbf]"  # tags and variants: a model reads them, nobody sees them
+    rb"|\xe1\x85[\x9f\xa0]|\xe3\x85\xa4|\xef\xbe\xa0|\xe1\xa0\x8e"  # letters that are a gap
+    rb"|\xef\xbb\xbf"  # a mark of the byte order
+    rb"|[\x08\x1b\x7f]|\xc2[\x80-\x84\x86-\x9f]|\r(?![\r\n])"  # what a terminal acts on
 )
 
 
@@ -44,7 +50,7 @@ def judge_content(entry: Entry, new: bytes, old: bytes) -> Iterator[Verdict]:
         yield Verdict("binary", "is a program or an archive, which no diff shows", "warning")
     elif b"\0" in new[:_SNIFFED]:
         yield Verdict("binary", "is a binary file, which no diff shows", "warning")
-    elif _UNSEEN.search(new) and not _UNSEEN.search(old):
+    elif _adds_unseen(new, old):
         message = "holds characters that cannot be seen or that turn the direction of text"
         yield Verdict("hidden_text", message, "warning")
     if name.rpartition("/")[2] == ".gitattributes":
@@ -54,6 +60,16 @@ def judge_content(entry: Entry, new: bytes, old: bytes) -> Iterator[Verdict]:
 
 def _is_program(name: str, content: bytes) -> bool:
     return content.startswith(_PROGRAMS) or bool(_PROGRAM_NAMES.fullmatch(name))
+
+
+def _adds_unseen(new: bytes, old: bytes) -> bool:
+    """Whether a line has what is not seen, and was not there before."""
+    added = new.removeprefix(BOM_UTF8)
+    if not _UNSEEN.search(added):
+        return False
+    known = set(old.splitlines(keepends=True))
+    rows = (row for row in added.splitlines(keepends=True) if row not in known)
+    return any(map(_UNSEEN.search, rows))
 
 
 def _judge_attributes(new: bytes, old: bytes) -> Iterator[Verdict]:

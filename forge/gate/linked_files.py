@@ -24,7 +24,11 @@ def judge_linked(
             links.setdefault(folded_path(file.name), []).append(folded_path(target))
     if not links:
         return
-    paths = LinkedPaths(links)
+    try:
+        paths = LinkedPaths(links)
+    except TooManyWays:
+        yield from ((entry, _TOO_MANY) for entry in entries[:1])
+        return
     for entry in entries:
         yield from _judge_changed(entry, paths)
     new_links = {

@@ -14,6 +14,10 @@ _MOST_LINKS = 6
 _MOST_WAYS = 500
 """So many ways to one file are looked at."""
 _MOST_STEPS = 40
+_MOST_NAMES = 15_000_000
+"""So many names of paths are looked at in one tree: some ten seconds."""
+_WAY_IN_NAMES = 50
+"""What it takes to hold one path against all kinds."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,12 @@ class LinkedPaths:
     """The links of one tree by their folded paths."""
 
     def __init__(self, links: Mapping[str, Sequence[str]]) -> None:
-        """`links`: what the links of a path lead to; names that differ by case are one path."""
+        """`links`: what the links of a path lead to; names that differ by case are one path.
+
+        Raises TooManyWays.
+        """
         self._links = links
+        self._left = _MOST_NAMES
         self._by_target: dict[str, list[str]] = {}
         for link in links:
             for target in sorted(set(self._resolve(link))):
@@ -50,12 +58,14 @@ class LinkedPaths:
                     continue
                 if len(known.links) == _MOST_LINKS or len(found) > _MOST_WAYS:
                     raise TooManyWays
+                self._spend(_WAY_IN_NAMES)
                 seen.add(other)
                 found.append(way := LinkedPath(other, (*known.links, link)))
                 yield way
 
     def _step(self, path: str) -> Iterator[tuple[str, str]]:
         """What one link makes of a path: it leads to it, or to a folder that it lies in."""
+        self._spend(path.count("/") + 1)
         for target in _with_parents(path):
             for link in self._by_target.get(target, ()):
                 rest = path[len(target) :].removeprefix("/")
@@ -69,6 +79,7 @@ class LinkedPaths:
             if not ways:
                 return
             way = ways.pop()
+            self._spend(len(way.left))
             if (stop := way.walk(self._links)) is None:
                 continue
             if stop not in self._links or way.arrived:
@@ -76,40 +87,47 @@ class LinkedPaths:
                 continue
             ways += [way.through(target) for target in self._links[stop]]
 
+    def _spend(self, names: int) -> None:
+        """Raise TooManyWays where all that may be looked at has been."""
+        self._left -= names
+        if self._left < 0:
+            raise TooManyWays
+
 
 @dataclass
 class _Way:
     """A walk from the root: where it is, and the names that are left, the next one last."""
 
-    place: list[str]
+    place: str
     left: list[str]
     arrived: bool = False
 
     @classmethod
     def along(cls, folder: list[str], target: str) -> "_Way":
         outside = ["..", *folder] if target.startswith("/") else folder
-        return cls([], [*reversed(_parts(target)), *reversed(outside)])
+        return cls("", [*reversed(_parts(target)), *reversed(outside)])
 
     def walk(self, links: Mapping[str, Sequence[str]]) -> str | None:
-        """Go on to the next link, or to the end; None where that is outside."""
+        """Go on to the next link, or to the end; None where no checkout has what it meets."""
         while self.left:
             part = self.left.pop()
             if part == "..":
                 if not self.place:
                     return None
-                self.place.pop()
+                self.place = self.place.rpartition("/")[0]
                 continue
-            self.place.append(part)
-            if (place := "/".join(self.place)) in links:
-                return place
+            self.place = f"{self.place}/{part}" if self.place else part
+            if len(self.place) > LONGEST_PATH:
+                return None
+            if self.place in links:
+                return self.place
         self.arrived = True
-        return "/".join(self.place)
+        return self.place
 
     def through(self, target: str) -> "_Way":
         """The walk that goes on where the link that it stands at leads."""
-        folder = self.place[:-1]
-        way = _Way.along(folder, target)
-        return _Way([], [*self.left, *way.left])
+        way = _Way.along(self.place.split("/")[:-1], target)
+        return _Way("", [*self.left, *way.left])
 
 
 def _parts(target: str) -> list[str]:

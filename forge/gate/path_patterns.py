@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -96,18 +97,28 @@ _LOCKS: Final = {
 }
 
 
-def lock_without_manifest(path: str, changed: frozenset[str]) -> bool:
-    """Whether a lock file changes though nothing that it is made from does, here or above.
+class Manifests:
+    """The files of a change that lock files are made from, by the names that they end with."""
 
-    Paths are folded. A workspace's lock lies above the manifests of its packages.
-    """
-    folder, _, name = path.rpartition("/")
-    manifests = _LOCKS.get(name)
-    if manifests is None:
-        return False
-    below = f"{folder}/" if folder else ""
-    return not any(
-        other.startswith(below) and other.rpartition("/")[2].endswith(manifests)
-        for other in changed
-        if other != path
-    )
+    def __init__(self, changed: Iterable[str]) -> None:
+        """`changed` are folded paths."""
+        self._paths: dict[tuple[str, ...], list[str]] = {names: [] for names in _LOCKS.values()}
+        for path in changed:
+            name = path.rpartition("/")[2]
+            for names, paths in self._paths.items():
+                if name.endswith(names):
+                    paths.append(path)
+        for paths in self._paths.values():
+            paths.sort()
+
+    def lack_of(self, path: str) -> bool:
+        """Whether a lock file changes though nothing that it is made from does, here or below.
+
+        A workspace's lock lies above the manifests of its packages.
+        """
+        folder, _, name = path.rpartition("/")
+        if (names := _LOCKS.get(name)) is None:
+            return False
+        below, paths = f"{folder}/" if folder else "", self._paths[names]
+        place = bisect_left(paths, below)
+        return not (place < len(paths) and paths[place].startswith(below))

@@ -7,16 +7,26 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from forge.gate.path_patterns import PATH_KINDS, lock_without_manifest
+from forge.gate.path_patterns import PATH_KINDS, Manifests
 from graph import Severity
 
 GITLINK: Final = "160000"
 SYMLINK: Final = "120000"
 FILES: Final = ("100644", "100755")
 _IGNORED: Final = frozenset(
-    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+    (
+        *(0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810)),
+        *(*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164),
+        *(*range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF0, 0xFFF9)),
+        *(*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000)),
+    )
 )
+"""Unicode's Default_Ignorable_Code_Point: some file systems that fold names leave them out."""
+_OF_OTHERS: Final = frozenset((0x200C, 0x200D, *range(0xFE00, 0xFE10)))
+"""Those that make signs of the letters beside them, such as an emoji."""
 _GIT_LIKE: Final = re.compile(r"(\.git|git~\d+)[. ]*(:.*)?", re.DOTALL)
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
+"""So begins a path on Windows that leads out of any tree."""
 _STEPS: Final = ("", ".", "..")
 _ACTED_ON: Final = frozenset((".gitmodules", ".gitattributes", ".gitignore", ".mailmap"))
 
@@ -49,10 +59,17 @@ class Verdict:
     severity: Severity = "error"
 
 
+_UNSEEN_NAME: Final = Verdict(
+    "hidden_text", "has characters in its name that cannot be seen", "warning"
+)
+
+
 def judge_path(entry: Entry) -> list[Verdict]:
     """What the path alone says; a removed file can be of these kinds too."""
     verdicts = []
     parts = entry.name.split("/")
+    if not entry.removed and _has_unseen(entry.name):
+        verdicts.append(_UNSEEN_NAME)
     if not entry.removed and any(is_git_like(part) for part in parts):
         verdicts.append(Verdict("git_path", "is or lies in a directory that git acts on"))
     folded = folded_path(entry.name)
@@ -65,9 +82,9 @@ def judge_path(entry: Entry) -> list[Verdict]:
 def judge_locks(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Verdict]]:
     """Lock files that change by themselves: what they name can be exchanged without a trace."""
     folded = {entry: folded_path(entry.name) for entry in entries}
-    changed = frozenset(folded.values())
+    manifests = Manifests(folded.values())
     for entry, path in folded.items():
-        if not entry.removed and lock_without_manifest(path, changed):
+        if not entry.removed and manifests.lack_of(path):
             message = "changes without the manifest that it is made from"
             yield entry, Verdict("lock_file", message, "warning")
 
@@ -90,13 +107,24 @@ def leaves_tree(path: str, target: str) -> bool:
 
     `..` counts only at the beginning: behind another link it goes up from where that one leads.
     """
-    if target.startswith("/") or "\0" in target or "\\" in target:
+    if target.startswith("/") or _DRIVE.match(target) or "\0" in target or "\\" in target:
         return True
     parts = [part for part in target.split("/") if part not in ("", ".")]
     ups = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
     if ups > path.count("/") or ".." in parts[ups:]:
         return True
     return any(is_git_like(part) for part in parts)
+
+
+def _has_unseen(name: str) -> bool:
+    """Whether a reader takes it for another name, or its line for two."""
+    if name.isascii() and name.isprintable():
+        return False
+    return any(
+        (ord(char) in _IGNORED and ord(char) not in _OF_OTHERS)
+        or (unicodedata.category(char) == "Cc" and char not in "\t\n")
+        for char in name
+    )
 
 
 def is_git_like(part: str) -> bool:
@@ -106,8 +134,11 @@ def is_git_like(part: str) -> bool:
 
 def folded_path(path: str) -> str:
     """The path as file systems have it that ignore case, what is invisible, and dots at an end."""
-    visible = "".join(char for char in path if ord(char) not in _IGNORED)
-    folded = unicodedata.normalize("NFKC", visible).casefold()
+    if path.isascii():
+        folded = path.lower()
+    else:
+        visible = "".join(char for char in path if ord(char) not in _IGNORED)
+        folded = unicodedata.normalize("NFKC", visible).casefold()
     return "/".join(
         part if part in _STEPS else part.rstrip(" .") or part for part in folded.split("/")
     )

@@ -43,9 +43,9 @@ async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> C
         compare(git, run, "--numstat", "-z", "--no-renames", base.tree, tree),
         compare(git, run, "-M", base.tree, tree),
     )
-    files = _changed_files(numbers)
-    if len(files) > MAX_FILES:
-        raise PatchTooLarge(f"The change touches {len(files)} files; at most {MAX_FILES} may.")
+    if (count := numbers.count(b"\0")) > MAX_FILES:
+        raise PatchTooLarge(f"The change touches {count} files; at most {MAX_FILES} may.")
+    files = await asyncio.to_thread(_changed_files, numbers)
     await _compare_with_earlier(git, run, base, ref.step, tree)
     await asyncio.to_thread(write_whole, run.diff(ref.step), diff)
     return Change(ref=ref, tree=tree, files=files)

@@ -163,7 +163,7 @@ class ForgePublisher(Publisher):
             compare(self._git, run, *_RAW, base.tree, change.tree),
             list_tree(self._git, run, change.tree),
         )
-        entries = parse_entries(raw)
+        entries = await asyncio.to_thread(parse_entries, raw)
         tree = ChangedTree(files, await read_attributes(self._git, run, files, entries))
 
         sides = conflict_sides(base)

@@ -73,6 +73,9 @@ ATTACKS: Final[dict[str, Attack]] = {
         base="echo x >agents.txt",
     ),
     "a link out of the tree": Attack("ln -s /etc/passwd x", "symlink", "ln -s missing x"),
+    "a link out of it on Windows": Attack(
+        "ln -s C:/Windows/win.ini x", "symlink", "ln -s C/Windows/win.ini x"
+    ),
     "a link out by many steps": Attack(
         "mkdir -p a/b; ln -s ../../../x a/b/l", "symlink", "mkdir -p a/b; ln -s ../../x a/b/l"
     ),
@@ -99,6 +102,37 @@ ATTACKS: Final[dict[str, Attack]] = {
         "workflows",
         "mkdir -p docs/workflows; git mv x.yml docs/workflows/x.yml",
         base="echo x >x.yml",
+    ),
+    "CI by a name in front": Attack(
+        "echo x >build.gitlab-ci.yml", "workflows", "echo x >build.gitlab.yml"
+    ),
+    "CI that a server of the cluster reads": Attack(
+        "mkdir -p .lighthouse/x; echo x >.lighthouse/x/triggers.yaml",
+        "workflows",
+        "mkdir -p lighthouse/x; echo x >lighthouse/x/triggers.yaml",
+    ),
+    "an editor by a letter that nobody sees": Attack(
+        "d=$(printf '.vs\\302\\255code'); mkdir $d; echo {} >$d/tasks.json",
+        "agent_config",
+        "d=$(printf 'vs\\302\\255code'); mkdir $d; echo {} >$d/tasks.json",
+    ),
+    "CI by a space without a width": Attack(
+        "d=$(printf '.git\\342\\200\\213hub/workflows'); mkdir -p $d; echo x >$d/x.yml",
+        "workflows",
+        "d=$(printf '.git\\342\\200\\213hubs/workflows'); mkdir -p $d; echo x >$d/x.yml",
+    ),
+    "an agent by a letter that is a gap": Attack(
+        "printf 'obey\\n' >$(printf 'CLAUDE\\343\\205\\244.md')",
+        "agent_config",
+        "printf 'see\\n' >$(printf 'CLAUDES\\343\\205\\244.md')",
+    ),
+    "skills of an agent that few know": Attack(
+        "mkdir -p .kode/skills/x; echo obey >.kode/skills/x/SKILL.md",
+        "agent_config",
+        "mkdir -p kode/skills/x; echo see >kode/skills/x/SKILL.md",
+    ),
+    "settings that a notebook runs": Attack(
+        "echo 1 >jupyter_server_config.py", "agent_config", "echo 1 >server_config.py"
     ),
     "hooks of a tool": Attack(
         "echo {} >.simple-git-hooks.json", "workflows", "echo {} >simple-hooks.json"

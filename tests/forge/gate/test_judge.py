@@ -146,6 +146,13 @@ async def test_what_always_blocks(side: TrustedSide, edit: Edit, rule: str) -> N
         (write(".gitattributes", "src/** linguist-generated\n"), "attributes"),
         (write("x.py", "access = 'user\u202e\u2066# admin\u2069'\n"), "hidden_text"),
         (write("x.md", "ok\U000e0069\U000e0067\n"), "hidden_text"),
+        (write("x.md", "ok\U000e0100\U000e01ef\n"), "hidden_text"),
+        (write("x.js", "const { a, \u3164 } = b\n"), "hidden_text"),
+        (write("x.sh", "echo ok # \x1b[2K\x1b[1A\n"), "hidden_text"),
+        (write("x.sh", b"rm -r x # \r echo ok       \n"), "hidden_text"),
+        (write("x.py", b"if a\xe2\x80\x8b == b:\n"), "hidden_text"),
+        (write(".gitattributes", "src/** linguist-generated=yes\n"), "attributes"),
+        (write(".gitattributes", "src/** gitlab-generated\n"), "attributes"),
         (
             write("x.ini", "url=amqp://bo:correct-horse-9-battery@mq.internal/\n"),
             "secret_suspected",
@@ -159,6 +166,28 @@ async def test_what_a_reader_should_see_is_told_and_passes(
     report = await judged(side, edit)
     assert report.passed
     assert [(finding.rule, finding.severity) for finding in report.findings] == [(rule, "warning")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xef\xbb\xbfa\r\nb\r\n", b"a\x0cb\n", "\u2764\ufe0f \U0001f468\u200d\U0001f469\n".encode()],
+)
+async def test_marks_that_hide_nothing_are_not_told(side: TrustedSide, content: bytes) -> None:
+    assert rules(await judged(side, write("x.txt", content))) == []
+
+
+@pytest.mark.parametrize(("added", "found"), [("c\n", []), ("c \u202e d\n", ["hidden_text"])])
+async def test_what_was_hidden_before_hides_nothing_new(
+    side: TrustedSide, added: str, found: list[str]
+) -> None:
+    old = "a \u200b b\n"
+    write("x.txt", old)(side.source)
+    git(side.source, "add", "-A")
+    git(side.source, "commit", "-qm", "hidden")
+    await side.forge.add_repository("octo/hidden", side.source)
+    base = await side.prepare(f"{side.forge.address}/octo/hidden")
+    change = await side.change(base, write("x.txt", f"{old}{added}"))
+    assert rules(await side.publisher.gate("r1", base, change, ())) == found
 
 
 async def test_a_secret_that_only_the_catalogue_knows_blocks(side: TrustedSide) -> None:

@@ -148,6 +148,21 @@ def test_automation_is_a_rule_of_its_own(path: str, removed: bool) -> None:
         ".restyled.yaml",
         ".cm/gitstream.cm",
         ".config/wt.toml",
+        "deploy.gitlab-ci.yml",
+        ".gitlab-ci-build.yml",
+        ".gitlab-ci/test.yml",
+        ".gitness/build.yaml",
+        ".lighthouse/jenkins-x/triggers.yaml",
+        "jenkins-x-preview.yml",
+        ".bluemix/pipeline.yml",
+        "ci/build.jenkins",
+        "dagger.json",
+        ".hydra.json",
+        "codecov.yml",
+        ".lift.toml",
+        "triagebot.toml",
+        ".cargo-husky/hooks/pre-commit",
+        "nixpacks.toml",
     ],
 )
 def test_automation_that_few_know_is_known(path: str) -> None:
@@ -216,6 +231,18 @@ def test_automation_that_few_know_is_known(path: str) -> None:
         ".ocamlinit",
         ".hg/hgrc",
         ".lfsconfig",
+        ".kode/skills/x/SKILL.md",
+        ".aider-desk/rules/x.md",
+        ".pochi/config.jsonc",
+        ".codex-plugin/plugin.json",
+        ".github/plugin/marketplace.json",
+        "gemini-extension.json",
+        ".ai/guidelines/x.md",
+        ".geminiignore",
+        "REVIEW.md",
+        ".metals/metals.lock.db",
+        "notes/jupyter_notebook_config.py",
+        ".ddev/config.yaml",
     ],
 )
 def test_agents_and_editors_that_few_know_are_known(path: str) -> None:
@@ -308,6 +335,20 @@ def test_sources_of_packages_are_told(path: str) -> None:
     assert (verdict.rule, verdict.severity) == ("package_source", "warning")
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["src/\u200bapp.py", "a\u202eb.py", "a\x1b[2J", "a\rb", "x\u3164", "a\U000e0041", "a\x9bb"],
+)
+def test_a_name_that_hides_something_is_told(path: str) -> None:
+    (verdict,) = judge_path(entry(path))
+    assert (verdict.rule, verdict.severity) == ("hidden_text", "warning")
+
+
+@pytest.mark.parametrize("path", ["with\nnewline", "\u2764\ufe0f.md", "caf\udce9.txt", "\u4e16.md"])
+def test_a_name_that_is_merely_odd_is_not(path: str) -> None:
+    assert judge_path(entry(path)) == []
+
+
 def test_what_steers_later_runs_is_told() -> None:
     (verdict,) = judge_path(entry(".coding-agent.toml"))
     assert (verdict.rule, verdict.severity) == ("own_config", "warning")
@@ -332,6 +373,13 @@ def test_a_lock_file_comes_with_its_manifest(paths: list[str], found: list[str])
     judged = list(judge_locks([entry(path) for path in paths]))
     assert [one.name for one, _ in judged] == found
     assert {verdict.severity for _, verdict in judged} <= {"warning"}
+
+
+def test_many_lock_files_are_judged_in_one_pass() -> None:
+    began = time.process_time()
+    entries = [entry(f"p{number}/package-lock.json") for number in range(10_000)]
+    assert len(list(judge_locks(entries))) == 10_000
+    assert time.process_time() - began < 3
 
 
 def test_a_lock_file_may_be_removed() -> None:
