@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from api.http.guards.request_guards import DELIVERIES
+
 _FILES_FOR_OTHERS: Final = 256
 """Open files that a process needs beside connections."""
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
@@ -45,7 +47,8 @@ class ConnectionBounds:
 class Connections:
     """The open connections of one server, and which of them can be spared, oldest first.
 
-    Those are all for which nothing is worked on, and those whose peer does not read.
+    Those are all for which nothing is worked on, those whose peer does not read, and those that
+    send a body which takes no key and is not whole yet: anybody may.
     """
 
     def __init__(self, bounds: ConnectionBounds) -> None:
@@ -149,7 +152,8 @@ class BoundedProtocol(H11Protocol):
             return
         bounds = self._table.bounds
         works = self.cycle is not None and not self.cycle.response_complete
-        self._table.mark(self, spare=not works or self.flow.write_paused)
+        unknown = works and self.cycle.more_body and self.scope["path"] == DELIVERIES
+        self._table.mark(self, spare=not works or unknown or self.flow.write_paused)
         if works:
             self._end_timer("head")
         elif head_is_due:

@@ -1,6 +1,7 @@
 """A notice as a message in Slack: what became of the run, its cost, its proof, and links."""
 
 from typing import Final
+from unicodedata import category
 
 import httpx
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ _VALIDATIONS: Final = {
     "unavailable": "no check could run",
 }
 _VERDICTS: Final = {"approve": "review approved", "request_changes": "review asks for changes"}
+_UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
 _ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -80,5 +82,6 @@ def _links(run: RunRecord, page: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text that Slack shows as it is: no link, no mention."""
-    return " ".join(text.translate(_ENTITIES).split())
+    """Text that Slack shows as it is: no link, no mention, nothing that turns its direction."""
+    shown = (char for char in text if char.isspace() or category(char) not in _UNSEEN)
+    return " ".join("".join(shown).translate(_ENTITIES).split())

@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -17,6 +17,8 @@ from api.http.guards.http_middleware import HttpMiddleware
 from api.http.guards.problems import ProblemError, problem, unauthorized_problem
 from api.http.guards.rate_limit import KeyRateLimit
 from api.http.guards.session import token_of
+from api.http.guards.unsigned_bodies import UnsignedBodies
+from graph import unheard
 from runs.model import Caller
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -24,8 +26,8 @@ DELIVERIES: Final = "/webhooks/github"
 """Takes no key: what comes is signed."""
 MAX_DELIVERY_BYTES: Final = 25 * 1024 * 1024
 """GitHub sends no more."""
-_LARGE_AT_ONCE: Final = 4
-"""Bodies of more than `MAX_BODY_BYTES`, whose senders are not known yet."""
+_MOST_UNSIGNED_BYTES: Final = 4 * MAX_DELIVERY_BYTES
+"""Of all bodies that are being read and whose senders are not known yet."""
 BODY_TIMEOUT_S: Final = 30.0
 _PUBLIC: Final = frozenset(("/health", "/ready", "/", "/docs", "/openapi.json"))
 _PUBLIC_FOLDER: Final = "/assets/"
@@ -137,11 +139,12 @@ class BodyGuard(HttpMiddleware):
         app: ASGIApp,
         max_bytes: int = MAX_BODY_BYTES,
         timeout_s: float = BODY_TIMEOUT_S,
+        unsigned_bytes: int = _MOST_UNSIGNED_BYTES,
     ) -> None:
         super().__init__(app)
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._unsigned = UnsignedBodies(unsigned_bytes)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in _BODILESS or _is_public(scope["path"]):
@@ -149,7 +152,7 @@ class BodyGuard(HttpMiddleware):
         try:
             headers = Headers(scope=scope)
             if scope["path"] == DELIVERIES:
-                body = await self._delivery(headers, receive)
+                body = await self._json(headers, receive, MAX_DELIVERY_BYTES, unsigned=True)
             else:
                 body = await self._json(headers, receive, self._max_bytes)
         except ClientDisconnect:
@@ -158,22 +161,20 @@ class BodyGuard(HttpMiddleware):
             return await refused.answer(scope, receive, send)
         return await self.app(scope, _replay(body, receive), send)
 
-    async def _delivery(self, headers: Headers, receive: Receive) -> bytes:
-        """The body of a delivery; few large ones at once, so that memory is bounded."""
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) <= self._max_bytes:
-            return await self._json(headers, receive, self._max_bytes)
-        async with self._large:
-            return await self._json(headers, receive, MAX_DELIVERY_BYTES)
-
-    async def _json(self, headers: Headers, receive: Receive, max_bytes: int) -> bytes:
+    async def _json(
+        self, headers: Headers, receive: Receive, max_bytes: int, *, unsigned: bool = False
+    ) -> bytes:
         """The body, not yet parsed. Raises ProblemError."""
         length = headers.get("content-length", "0")
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > max_bytes:
             raise _too_large(max_bytes)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                body = await self._read(receive, max_bytes)
+            async with asyncio.timeout(self._timeout_s) as time_left:
+                if unsigned:
+                    with self._unsigned.reading(time_left) as count:
+                        body = await self._read(receive, max_bytes, count)
+                else:
+                    body = await self._read(receive, max_bytes)
         except TimeoutError:
             late = "The body did not arrive in time."
             raise ProblemError(408, "request_timeout", late, headers=_CLOSE) from None
@@ -185,14 +186,17 @@ class BodyGuard(HttpMiddleware):
             )
         return body
 
-    async def _read(self, receive: Receive, max_bytes: int) -> bytes:
-        """The body, or so much of it that it is seen to be too large."""
+    async def _read(
+        self, receive: Receive, max_bytes: int, count: Callable[[int], None] = unheard
+    ) -> bytes:
+        """The body, or so much of it that it is seen to be too large; each piece is counted."""
         body, more = bytearray(), True
         while more and len(body) <= max_bytes:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
-            body += message.get("body", b"")
+            count(len(piece := message.get("body", b"")))
+            body += piece
             more = message.get("more_body", False)
         return bytes(body)
 

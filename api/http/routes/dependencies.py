@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from api.http.credential_probes import Probes
 from api.http.guards.auth import Auth
@@ -21,8 +22,16 @@ _SEQ: Final = re.compile(r"[0-9]{1,15}")
 _bearer = HTTPBearer(auto_error=False, description="A key of CODING_AGENT_API_KEYS.")
 
 
-_session = APIKeyCookie(
+class _DescribedCookie(APIKeyCookie):
+    """A cookie that is named in the OpenAPI document, and read by the guard alone."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:  # noqa: ARG002
+        return None
+
+
+_session = _DescribedCookie(
     name=SECURE_COOKIE,
+    scheme_name=APIKeyCookie.__name__,
     auto_error=False,
     description="A session of `POST /session`. A call that changes something needs our `Origin`.",
 )

@@ -3,6 +3,8 @@
 from rich.cells import cell_len, chop_cells
 
 _NARROWEST = 10
+_CELL_CHARACTERS = 8
+"""So much of a text is looked at for each cell: marks take none."""
 
 
 class StreamingLineWrapper:
@@ -53,8 +55,8 @@ def wrap(text: str, width: int, *, hang: int = 0, keep_end: bool = False) -> lis
     """
     hang = min(hang, width // 2)
     lines: list[str] = []
-    while cell_len(text) > width:
-        head = chop_cells(text, width)[0]
+    while cell_len(near := text[: _CELL_CHARACTERS * (width + 1)]) > width:
+        head = chop_cells(near, width)[0]
         space = head.rfind(" ", 1)
         if text[len(head) : len(head) + 1] == " ":
             space = len(head)

@@ -96,6 +96,18 @@ async def test_dripping_on_does_not_make_the_time_longer(opened: AsyncExitStack)
         await closed
 
 
+async def test_half_a_body_without_a_key_makes_room(opened: AsyncExitStack) -> None:
+    body = b"POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    async with server_of(ConnectionBounds(in_all=2), MemoryService()) as port:
+        first, second = await connect(opened, port, body), await connect(opened, port, body)
+        await asyncio.sleep(0.1)
+        for _ in range(2):
+            honest = await connect(opened, port, WHOLE)
+            assert await honest.answer() == b"HTTP/1.1 200 OK"
+        await first.closed()
+        await second.closed()
+
+
 @pytest.mark.slow
 async def test_a_half_head_after_a_whole_request_is_dropped_too(opened: AsyncExitStack) -> None:
     async with server_of(ConnectionBounds(head_s=2.0), MemoryService()) as port:
