@@ -120,6 +120,7 @@ class Base(Value):
 
 
 _WORD = r"""(?![-~])(?:'[^']*'|"[^"$`\\]*"|\\[^\n]|[^\s'"\\;&|<>$`()*?\[\]{}!#])+"""
+_LONGEST_FOLDER: Final = 4096
 _CHANGE_FOLDER: Final = re.compile(rf"\s*cd\s+({_WORD})\s*&&\s*(\S.*)", re.DOTALL)
 
 
@@ -143,7 +144,8 @@ class FolderCommand(Value):
         if folder := fields.get("folder"):
             return {**fields, "command": text.removeprefix(f"cd {shlex.quote(str(folder))} && ")}
         for _ in range(16):  # the rest of a longer row stays in the command
-            if not (match := _CHANGE_FOLDER.fullmatch(text)):
+            match = _CHANGE_FOLDER.fullmatch(text)
+            if not match or len(match[1]) > _LONGEST_FOLDER:
                 break
             inner = normpath(join(folder or "", *shlex.split(match[1])))
             if inner.startswith(("/", "..", "-")):

@@ -187,9 +187,12 @@ async def _size(git: Git, git_dir: Path, full_name: str, rev: str) -> int:
     """The bytes of all files. Few objects may name more files than any disk holds."""
     lists = ("ls-tree", "-r", "-z", "--format=%(objectsize)", rev)
     listed = await git.run(*lists, git_dir=str(git_dir), limits=_LISTING)
-    sizes = listed.stdout.split(b"\0")
-    if listed.over or len(sizes) > MOST_FILES:
+    if listed.over or listed.stdout.count(b"\0") >= MOST_FILES:
         raise RepositoryTooLarge(f"{full_name} has more than {MOST_FILES} files.")
     if not listed.ok:
         raise listed.failure()
-    return sum(int(size) for size in sizes if size.isdigit())
+    return await asyncio.to_thread(_sum_of, listed.stdout)
+
+
+def _sum_of(sizes: bytes) -> int:
+    return sum(int(size) for size in sizes.split(b"\0") if size.isdigit())

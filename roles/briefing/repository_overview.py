@@ -1,5 +1,6 @@
 """What the planner is shown of a repository: its files, and the lines that the request names."""
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from typing import Final
 
 from roles.briefing.mentions import extract_terms, search_script, show_mentions
 from roles.briefing.untrusted_text import quote_untrusted
-from sandbox import Sandbox
+from sandbox import ExecResult, Sandbox
 
 _MAX_FILES: Final = 6_000
 _MAX_LISTING: Final = 3_000_000
@@ -24,6 +25,10 @@ async def describe_repository(sandbox: Sandbox, prompt: str, project: str = "") 
     search = search_script(extract_terms(prompt, project), mark)
     script = f"git ls-files | head -c {_MAX_LISTING}\nprintf '\\n%s\\n' '{mark}'\n{search}"
     result = await sandbox.run(script, timeout_s=_TIMEOUT_S, keep_bytes=2 * _MAX_LISTING)
+    return await asyncio.to_thread(_describe, result, mark)
+
+
+def _describe(result: ExecResult, mark: str) -> str:
     files, _, mentions = result.text.partition(f"\n{mark}\n")
     parts = (_show_files(files.split("\n")), show_mentions(mentions, mark))
     return "\n\n".join(part for part in parts if part)

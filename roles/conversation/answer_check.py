@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Generic
 
-from graph.errors import RoleNoAnswer
+from graph.errors import PatchTooLarge, PatchUnusable, RoleNoAnswer
 from roles.conversation.answer_tool import AnswerT, AnswerTool, InvalidAnswer
 from roles.transcript.transcript import AssistantMessage, Purpose, Transcript
 from roles.worktree.tree_digest import TreeView
@@ -17,6 +17,10 @@ _LEFT_BEHIND: Final = (
     "make it part: remove a `.git` that you made, put files elsewhere than into a submodule, or "
     "take a file back by a line with `!` in `.gitignore`. Then answer once more, and claim nothing "
     "that is not in the change."
+)
+_NOT_TAKEN: Final = (
+    "The change cannot be taken out of your tree. {error} Change the tree so that it can, then "
+    "answer once more."
 )
 
 
@@ -56,10 +60,18 @@ class AnswerCheck(Generic[AnswerT]):
         return await self._check_tree() or answer
 
     async def _check_tree(self) -> Objection | None:
-        """Whether the answer is about the change that is taken now: all of it, of no lost tree."""
+        """Whether the answer is about the change that is taken now: all of it, of no lost tree.
+
+        Raises PatchTooLarge or PatchUnusable where it still cannot be taken once that was said.
+        """
         if self.tree is None or self.tree.take is None:
             return None
-        await self.tree.take()
+        try:
+            await self.tree.take()
+        except (PatchTooLarge, PatchUnusable) as error:
+            if self.transcript.has_said("not_taken"):
+                raise
+            return Objection("not_taken", _NOT_TAKEN.format(error=f"{error.message} {error.hint}"))
         if notices := self.tree.news(self.transcript.sandbox):
             return Objection("restored", notices + _RESTORED)
         left = self.tree.left_behind()

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from sandbox import WORKSPACE
@@ -56,7 +57,8 @@ class WrittenFiles:
         """Those that a shell command writes to by name, in whatever folder it may stand then."""
         shown = command[:_MOST_CHARS]
         folders = [".", *_words(_FOLDER, shown)][: _MOST_FOLDERS + 1]
-        for target in (*_words(_TARGET, shown), *_copied(shown)):
+        targets = dict.fromkeys((*_words(_TARGET, shown), *_copied(shown)))
+        for target in islice(targets, _MOST):
             if not _LOG.fullmatch(target):
                 for folder in folders:
                     self.add(posixpath.join(folder, target))

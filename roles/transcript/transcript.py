@@ -25,6 +25,7 @@ Purpose = Literal[
     "doubt",
     "restored",
     "left_behind",
+    "not_taken",
 ]
 """`handover` goes on with the conversation of another role call; `answered` holds the results of
 calls beside an answer that was taken."""
@@ -34,8 +35,7 @@ _FASTEST: Final = 500
 
 
 class OpenRequest(BaseModel):
-    """A request whose end is not known yet: when it began, in Unix seconds, and what was reserved
-    for it."""
+    """A request whose end is not known yet: when it began (Unix seconds), what was reserved."""
 
     began: float
     reserved: Usage

@@ -9,6 +9,8 @@ from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.registry import ECOSYSTEMS
 from sandbox.tree.environment import SYSTEM_FIRST
 
+_LONGEST: Final = 10_000
+"""Characters: words are told apart one by one, and no command that is plain has more."""
 _CANNOT_START: Final = (126, 127)  # what a shell answers for a program that is not there or not one
 
 
@@ -41,6 +43,8 @@ async def is_gone(sandbox: Sandbox, check: Check) -> bool:
 
 def words_of(command: str) -> list[str]:
     """The words of a plain command, without the variables set before it; none where it is none."""
+    if len(command) > _LONGEST:
+        return []
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:

@@ -1,7 +1,8 @@
 """Which code of a change no check can have touched that came to its end."""
 
+import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from posixpath import dirname
@@ -50,22 +51,33 @@ async def find_packages(
     sandbox: Sandbox, base: Base, diff: Diff, checks: Sequence[Check]
 ) -> Packages:
     """Those in the folders of the changed code and above; before anything is run."""
-    manifests = await _list_manifests(sandbox, base, diff)
-    folders = {
-        name: frozenset(dirname(path) for path in manifests if like.fullmatch(path))
-        for name, like in MANIFESTS.items()
-    }
+    folders = await asyncio.to_thread(_package_folders, await _list_manifests(sandbox, base, diff))
     return Packages(folders, await unused_packages(sandbox, diff, folders, checks))
 
 
+def _package_folders(manifests: Collection[str]) -> Folders:
+    return {
+        name: frozenset(dirname(path) for path in manifests if like.fullmatch(path))
+        for name, like in MANIFESTS.items()
+    }
+
+
+def _folders_around(diff: Diff) -> set[str]:
+    return {folder for path in diff.code for folder in _parents(path)}
+
+
 async def _list_manifests(sandbox: Sandbox, base: Base, diff: Diff) -> frozenset[str]:
-    folders = {folder for path in diff.code for folder in _parents(path)}
-    if not folders:
+    if not (folders := await asyncio.to_thread(_folders_around, diff)):
         return frozenset()
     words = "".join(f"{folder}/\0" if folder else ".\0" for folder in sorted(folders)).encode()
     listing = f"xargs -0 -r git --literal-pathspecs ls-tree -z --name-only {base.sha} --"
     result = await sandbox.run(f"{SYSTEM_FIRST}{listing}", stdin=words, keep_bytes=_NAMES_BYTES)
-    names = [name.decode(errors="replace") for name in result.output.split(b"\0")]
+    return await asyncio.to_thread(_manifests_of, result.output, diff)
+
+
+def _manifests_of(listed: bytes, diff: Diff) -> frozenset[str]:
+    """Those that are listed, and those of the change."""
+    names = [name.decode(errors="replace") for name in listed.split(b"\0")]
     names += [file.path for file in diff.files if file.status != "deleted"]
     return frozenset(
         name for name in names if any(like.fullmatch(name) for like in MANIFESTS.values())

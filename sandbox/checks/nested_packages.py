@@ -1,5 +1,6 @@
 """Packages inside of others that the tests of these do not touch."""
 
+import asyncio
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -54,7 +55,7 @@ async def unused_packages(
     Tests around such a one cannot have touched it. Not asked of languages whose checks build all
     parts, nor of what shows, documents or tests another package. Before anything is run.
     """
-    nested = _nested(diff, folders, checks)
+    nested = await asyncio.to_thread(_nested, diff, folders, checks)
     used = [await _is_used(sandbox, folder, *told) for folder, told in nested.items()]
     return frozenset(folder for folder, each in zip(nested, used, strict=True) if not each)
 

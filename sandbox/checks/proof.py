@@ -1,5 +1,6 @@
 """What a change's own tests show of it: they are run over the base's sources, too."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -43,7 +44,7 @@ async def prove(
     twice. By the checks that passed: by a command that tells of each test, else by the check as it
     is, where its report names what fails. None where there is no code to be shown.
     """
-    tests = _tests_of(diff)
+    tests = await asyncio.to_thread(_tests_of, diff)
     if diff.tests.issuperset(diff.code):
         return None
     inside = [file.path for file in diff.files if file.tests_inside]

@@ -4,6 +4,7 @@ What passes there, too, does not pass by a weakened test, a replaced script, a c
 leaves tests out, or a module that is loaded in place of the runner's own.
 """
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,9 @@ from sandbox.tree.git_dir import make_git_dir
 _NAMES_BYTES = 4 << 20
 _INTERPRETER: Final = re.compile(r"(?:.*/)?(?:(?:ba|da|z|k)?sh|python[\d.]*|node|perl|ruby)")
 _NEW: Final = frozenset(("added", "renamed"))
+_NOT_UTF8: Final = "\ufffd"
+"""Stands in a diff that was read for bytes of a name that are no UTF-8."""
+_LIST_ODD: Final = "git ls-files -z --others | { grep -za \"$(printf '[\\200-\\377]')\" || true; }"
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ async def restore_base_tests(
     sandbox: Sandbox, base: Base, files: Sequence[FileDiff], checks: Sequence[FolderCommand]
 ) -> None:
     """Put back what the base has of them, and take away what it has not. Raises NotRestored."""
-    steering, is_of_tests = _Steering.of(checks), _tests_of(files)
+    steering, is_of_tests = _Steering.of(checks), await asyncio.to_thread(_tests_of, files)
     await _restore(
         *(sandbox, base, files),
         old=lambda path: is_of_tests(path) or steering.includes(path),
@@ -89,7 +93,7 @@ async def restore_base_tests(
 
 async def restore_base_sources(sandbox: Sandbox, base: Base, files: Sequence[FileDiff]) -> None:
     """Put back all but tests, and take away what the base has not of it. Raises NotRestored."""
-    is_of_tests = _tests_of(files)
+    is_of_tests = await asyncio.to_thread(_tests_of, files)
 
     def is_source(path: str) -> bool:
         return not is_of_tests(path)
@@ -115,13 +119,22 @@ async def _restore(
     folder = f"/tmp/.base-{secrets.token_hex(8)}"  # noqa: S108 - the sandbox's own
     head = _head(folder, base)
     changed = await _run(sandbox, f"{head}git diff-files --name-only -z")
-    paths = [path for path in changed.split(b"\0") if path]
-    names = [(path, path.decode(errors="replace")) for path in paths]
-    back = [path for path, name in names if old(name)]
-    gone = [file.path.encode() for file in files if file.status in _NEW and new(file.path)]
+    back = await asyncio.to_thread(_those_of, changed, old)
+    added = (file.path for file in files if file.status in _NEW)
+    taken = await asyncio.to_thread(lambda: frozenset(filter(new, added)))
+    gone = [path.encode() for path in taken]
+    if any(_NOT_UTF8 in path for path in taken):
+        odd = await _run(sandbox, f"{head}{_LIST_ODD}")
+        gone += await asyncio.to_thread(_those_of, odd, taken.__contains__)
     # First away, then back: a folder may be where the base has a file.
     await _run(sandbox, "xargs -0 -r rm -rf --", _lines(gone))
     await _run(sandbox, f"{head}git checkout-index -q -f -z --stdin", _lines(back))
+
+
+def _those_of(listed: bytes, wanted: Callable[[str], bool]) -> list[bytes]:
+    """The paths of a list that are wanted."""
+    paths = filter(None, listed.split(b"\0"))
+    return [path for path in paths if wanted(path.decode(errors="replace"))]
 
 
 def _head(folder: str, base: Base) -> str:

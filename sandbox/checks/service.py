@@ -62,6 +62,9 @@ from sandbox.tree.run_folder import PLAN
 log = logging.getLogger(__name__)
 BASELINE_WEIGHT: Final = 0.5
 """Nobody waits for it: other commands come first."""
+_MOST_BEGUN: Final = 1_000
+"""Trees that are remembered as begun; one that is forgotten is made again, and goes with its run.
+"""
 
 
 class SandboxChecks(Checks):
@@ -96,7 +99,7 @@ class SandboxChecks(Checks):
         repository = await read_repository(sandbox, trusted)
         if not stays:
             await self._sandboxes.discard(run_id, name)
-        config = config_of(repository)
+        config = await asyncio.to_thread(config_of, repository)
         asked = dict.fromkeys(command for command in caller if command.strip())
         checks = [Check(command=command, source="caller") for command in asked]
         if not only:
@@ -107,7 +110,7 @@ class SandboxChecks(Checks):
         return FoundChecks(
             checks=tuple(checks),
             notes=(*config.notes, *notes),
-            changelog=find_changelog(repository),
+            changelog=await asyncio.to_thread(find_changelog, repository),
         )
 
     async def baseline(
@@ -144,6 +147,8 @@ class SandboxChecks(Checks):
 
     def begin(self, run_id: str, base: Base, environment: Environment) -> None:
         unique = self._begun[run_id] = secrets.token_hex(4)
+        while len(self._begun) > _MOST_BEGUN:  # runs that ended before they came to it
+            del self._begun[next(iter(self._begun))]
         tree = TreeSpec(name=_validation_tree(unique), base=base, environment=environment)
         self._sandboxes.begin(run_id, tree.name, tree)
 
@@ -166,7 +171,7 @@ class SandboxChecks(Checks):
         untouched = TreeSpec(name=f"base-{unique}", base=base, environment=environment, emit=emit)
         tree = replace(untouched, name=_validation_tree(unique), change=change)
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched, self._kept)
-        of_set_up = setup_findings(read, environment)
+        of_set_up = await asyncio.to_thread(setup_findings, read, environment)
         try:
             async with self._open(run_id, tree) as sandbox:
                 read = await with_contents(sandbox, base, read)
@@ -177,7 +182,8 @@ class SandboxChecks(Checks):
                 validation = validation_of(outcomes)
                 if of_set_up and environment.fixed:
                     validation = await judged_without(validation, environment, sandbox)
-            found += (uncovered := uncovered_findings(read, outcomes, packages))
+            uncovered = await asyncio.to_thread(uncovered_findings, read, outcomes, packages)
+            found += uncovered
             if uncovered and validation.status == "passed":
                 validation = validation.model_copy(update={"status": "unavailable"})
             if validation.status != "failed":

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -9,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from graph import Check, Environment, Severity, ValidationFinding
-from sandbox.changes.parse_diff import Diff
+from sandbox.changes.parse_diff import Diff, FileDiff
 from sandbox.changes.tamper_patterns import hints, suppressions
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.new_failures import compare_with_base
@@ -58,14 +59,18 @@ async def without_known_suppressions(
         if file.path in suspects:
             with suppress(FileAccessError):
                 text = (await sandbox.read(file.path)).decode(errors="replace")
-                every = await asyncio.to_thread(suppressions, text.split("\n"))
-                before = every - suppressions(line for _, line in file.added)
+                before = await asyncio.to_thread(_suppressions_before, text, file)
                 known |= {(file.path, suppression) for suppression in before}
     return tuple(
         finding
         for finding in findings
         if not known & {(finding.path, each) for each in suppressions([finding.message])}
     )
+
+
+def _suppressions_before(text: str, file: FileDiff) -> Counter[str]:
+    """Those of a file, whose contents are `text`, that the change has not added."""
+    return suppressions(text.split("\n")) - suppressions(line for _, line in file.added)
 
 
 def setup_findings(change: Diff, environment: Environment) -> tuple[ValidationFinding, ...]:

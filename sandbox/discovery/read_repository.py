@@ -4,6 +4,7 @@ Two commands: the first lists names, the second prints the contents of those tha
 No file of the work tree is needed, and what was done to it before does not matter.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -64,10 +65,11 @@ class Listing:
 
 async def read_repository(sandbox: Sandbox, base: Base) -> RepositoryFiles:
     """What is known of the base. Raises SandboxError."""
-    listing = parse_listing(await _output(sandbox, f"sha={base.sha}\n{_LIST}"))
+    listed = await _output(sandbox, f"sha={base.sha}\n{_LIST}")
+    listing = await asyncio.to_thread(parse_listing, listed)
     ids = "".join(f"{blob}\n" for blob in dict.fromkeys(listing.wanted.values()))
     output = await _output(sandbox, _READ_FILES, ids.encode()) if ids else b""
-    return add_contents(listing, output)
+    return await asyncio.to_thread(add_contents, listing, output)
 
 
 def parse_listing(output: bytes) -> Listing:

@@ -3,6 +3,7 @@
 Nothing of the repository has run in the tree that is asked: its index is the base's own.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ class BaseFiles:
 
 async def environment_key(sandbox: Sandbox, files: BaseFiles, environment: Environment) -> str:
     """The key of an environment that is made of these files. Raises SandboxLost."""
-    return files.key(environment, scripts=await has_scripts(sandbox, environment.setup))
+    scripts = await has_scripts(sandbox, environment.setup)
+    return await asyncio.to_thread(files.key, environment, scripts=scripts)
 
 
 async def list_files(sandbox: Sandbox) -> BaseFiles:
@@ -61,6 +63,10 @@ async def list_files(sandbox: Sandbox) -> BaseFiles:
         result = await sandbox.run("git ls-files -s -z", keep_bytes=_MOST_BYTES)
     if result.exit_code != 0 or result.dropped:
         raise SandboxError(f"The files of the base cannot be listed: {result.reason[-500:]}")
-    lines = result.output.decode(errors="surrogateescape").split("\0")
+    return await asyncio.to_thread(_files_of, result.output)
+
+
+def _files_of(listed: bytes) -> BaseFiles:
+    lines = listed.decode(errors="surrogateescape").split("\0")
     parts = (line.partition("\t") for line in lines if line)
     return BaseFiles(tuple(sorted((path, blob) for blob, _, path in parts)))

@@ -21,6 +21,7 @@ _READ: Final = paths_like(p for each in ECOSYSTEMS for p in (each.install_reads,
 _FILE: Final = re.compile(
     rb"^(?:diff --git |--- |\+\+\+ |rename (?:from|to) |copy (?:from|to) )(.*)$", re.MULTILINE
 )
+_LONGEST: Final = 10_000
 _SHELL: Final = frozenset("|;<>`$(){}*?!\n")
 
 
@@ -88,7 +89,7 @@ def _installers(commands: tuple[FolderCommand, ...]) -> list[Ecosystem | None]:
 
 def _installer(part: str, before: list[str]) -> Ecosystem | None:
     try:
-        plain = bool(shlex.split(part)) and not _SHELL & set(part)
+        plain = len(part) <= _LONGEST and bool(shlex.split(part)) and not _SHELL & set(part)
     except ValueError:  # a quote without its end
         return None
     return next((each for each in ECOSYSTEMS if plain and each.installs_only(part, before)), None)

@@ -1,5 +1,6 @@
 """The change in a tree, taken out of it as data, and what of the tree is not in it."""
 
+import asyncio
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from fnmatch import fnmatch
 from shlex import quote
 from typing import Final
 
-from graph import Base
+from graph import LONGEST_PATH, Base
 from graph.errors import PatchTooLarge, PatchUnusable
 from sandbox.core.protocol import MAX_QUOTED_CHARS, FileAccessError, Sandbox, TreeRestored
 from sandbox.tree.environment import SYSTEM_FIRST
@@ -19,6 +20,7 @@ _TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own
 _TOO_LARGE = 75
 _LEFT_BYTES: Final = 64 * 1024
 _MOST_LEFT: Final = 20
+_SHOWN_PATH: Final = 200
 _CACHES: Final = (
     *("__pycache__/", "*.py[co]", "*.sw[op]", ".DS_Store", ".pytest_cache/", ".mypy_cache/"),
     *(".ruff_cache/", ".hypothesis/", ".tox/", ".nox/", ".eggs/", "*.egg-info/", ".coverage"),
@@ -44,6 +46,7 @@ _REASONS: Final = {
     b"t": _BY_TOOL,
     b"m": _BY_TOOL,
     b"i": "a pattern of git ignores it",
+    b"l": f"its path has more than {LONGEST_PATH - 1} bytes, which no checkout takes",
 }
 
 
@@ -118,7 +121,7 @@ async def _try_to_take(
         return None
     except FileAccessError as error:
         raise PatchUnusable(f"The change cannot be read: {error}") from error
-    return TakenChange(patch, _left_behind(left))
+    return TakenChange(patch, await asyncio.to_thread(_left_behind, left))
 
 
 def _left_behind(listed: bytes) -> tuple[LeftBehind, ...]:
@@ -131,8 +134,8 @@ def _left_behind(listed: bytes) -> tuple[LeftBehind, ...]:
         for kind, path in dict.fromkeys(entries)
         if kind in _REASONS and (kind != b"m" or _is_made(path))
     ]
-    folders = tuple(left.path for left in found if left.path.endswith("/"))
-    found = [left for left in found if left.path in folders or not left.path.startswith(folders)]
+    folders = frozenset(left.path for left in found if left.path.endswith("/"))
+    found = [left for left in found if left.path in folders or not _lies_in(left.path, folders)]
     if more := len(found) - _MOST_LEFT:
         rest = [LeftBehind("…", f"and {more} more")] if more > 0 else []
         return (*found[:_MOST_LEFT], *rest)
@@ -161,7 +164,9 @@ stage() {{
   git update-index -q --refresh >/dev/null  # else `add` writes every unchanged file as an object
   git add -u && leave_what_tools_made && others --exclude-standard |
     while IFS= read -r -d '' name; do
-      if [[ $name == */ ]]; then printf 'r%s\\0' "$name" >> $left; else printf '%s\\0' "$name"; fi
+      if [[ $name == */ ]]; then printf 'r%s\\0' "$name" >> $left
+      elif ((${{#name}} >= {LONGEST_PATH})); then printf 'l%.{_SHOWN_PATH}s…\\0' "$name" >> $left
+      else printf '%s\\0' "$name"; fi
     done | git update-index -z --add --stdin
 }}
 stage || {{ chmod -R u+rwX /workspace; : > $left; stage; }}
@@ -219,6 +224,16 @@ leave_what_tools_made() {{
 
 def _words(patterns: tuple[str, ...]) -> str:
     return " ".join(map(quote, patterns))
+
+
+def _lies_in(path: str, folders: Collection[str]) -> bool:
+    """Whether one of the folders is around a path."""
+    at = path.find("/")
+    while at >= 0:
+        if path[: at + 1] in folders:
+            return True
+        at = path.find("/", at + 1)
+    return False
 
 
 def _is_made(path: str) -> bool:

@@ -10,8 +10,11 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from pydantic import SecretStr
+from starlette.datastructures import Headers
 
+from api.http.guards.session import token_of
 from api.terminal.text import clean, clean_line
+from api.terminal.text.line_wrapper import wrap
 from forge.gate.case_clashes import case_clashes
 from forge.gate.judge import _lines_at, parse_entries
 from forge.gate.linked_paths import LinkedPaths
@@ -30,8 +33,11 @@ from roles.briefing.contribution_rules import _parts
 from roles.briefing.mentions import extract_terms
 from roles.briefing.test_facts import describe_test_changes
 from roles.briefing.untrusted_text import quote_untrusted
+from roles.tools.bash import reads_only
 from roles.tools.text_file import TextFile
+from roles.tools.written_files import WrittenFiles
 from sandbox.changes.parse_diff import Diff
+from sandbox.checks.could_start import words_of
 from sandbox.checks.coverage import _parents
 from sandbox.checks.tamper_findings import hint_findings
 from sandbox.discovery.devcontainer import read_devcontainer
@@ -42,6 +48,8 @@ from sandbox.ecosystems.install_script import parse_report
 from sandbox.ecosystems.python_needs import read_toml
 from sandbox.reports.excerpt import excerpt
 from sandbox.reports.read_report import read_report
+from sandbox.setup.invalidation import _installer
+from sandbox.tree.take_patch import _left_behind
 from tests.support.linear_time import assert_linear
 from tests.support.sandbox.listed_files import listed
 
@@ -160,6 +168,26 @@ READERS: Final[dict[str, Reader]] = {
     "quoted text": Reader(
         lambda text: quote_untrusted("file", text, SIZE), ("</file>", "<", "</file ")
     ),
+    "a command that may only read": Reader(reads_only, ("a", "a ", "'", "\\", "| ", "ls ")),
+    "the words of a check": Reader(words_of, ("a", "a ", "'", "A=a ")),
+    "what installs": Reader(lambda text: _installer(text, []), ("a", "a ", "'")),
+    "a command in a folder": Reader(
+        lambda text: commands_of([f"cd {text} && a"]), ("a", "a/", "'a'", "\\a")
+    ),
+    "files that a command writes": Reader(
+        lambda text: WrittenFiles().add_of(text), (">a ", ">", "cd a;", "cp a b;", "tee ", "'")
+    ),
+    "a browser's cookies": Reader(
+        lambda text: token_of(Headers({"cookie": text})), ('\\"', "a=b;", "\\"), 'a="', 32_000
+    ),
+    "a line that is wrapped": Reader(
+        lambda text: wrap(text, 80), ("a", "a ", "\u4e16", " "), size=1_000_000
+    ),
+    "what is left in a tree": Reader(
+        lambda text: _left_behind(text.encode()),
+        ("ra/\0", "ta\0", "ma/node_modules/\0"),
+        size=65_536,
+    ),
     "commands": Reader(lambda text: commands_of([text]), ("cd a && ", "'", "\\", " ")),
 }
 CASES: Final = [
@@ -175,6 +203,13 @@ def test_the_worst_text_is_read_in_one_pass(reader: Reader, part: str) -> None:
         return reader.begin + part * (size // len(part))
 
     assert_linear(reader.read, text, reader.size)
+
+
+def test_many_folders_that_are_left_in_a_tree() -> None:
+    def listed(size: int) -> bytes:
+        return b"".join(b"r%x/\0" % number for number in range(size // 6))
+
+    assert_linear(_left_behind, listed, 65_536)
 
 
 def test_entries_of_a_tree() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from graph import RetryPolicy
 from graph.environment_record import EnvironmentRecord, repo_of
+from graph.errors import PatchUnusable
 from graph.files import load_change
 from graph.files.run_folder import RunFolder
 from graph.values import Base, Finding
@@ -233,6 +234,31 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
         "`d/by-shell.env` (a pattern of git ignores it), `own.env` (a pattern of git ignores it)."
     )
     assert "`d/by-shell.env` (a pattern of git ignores it)" in mended.summary
+
+
+@pytest.mark.parametrize("mends", [True, False])
+async def test_a_role_hears_that_its_change_cannot_be_taken(
+    serve: Serve, runs: Path, base: Base, sandboxes: Sandboxes, ears: Ears, *, mends: bool
+) -> None:
+    name = next(iter(FILES))
+    script = (
+        calls(f"echo x > new; rm {name}; mkfifo {name}"),
+        answer(title="Add it", summary="Adds new."),
+        calls(f"rm {name}; git checkout -q {name}" if mends else "true"),
+        answer(title="Add it", summary="Adds new."),
+    )
+    async with serve(*script) as (server, claude):
+        coder = ClaudeCoder(claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL)
+        if not mends:
+            with pytest.raises(PatchUnusable, match=name):
+                await coder(make_task(base), ears)
+            return
+        result = await coder(make_task(base), ears)
+    heard = str(server.requests[2]["messages"][-1])
+    assert "cannot be taken out of your tree" in heard
+    assert name in heard
+    assert result.change
+    assert b"+++ b/new" in load_change(RunFolder.of(runs, RUN), result.change)
 
 
 READY = environment_of(

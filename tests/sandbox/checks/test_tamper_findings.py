@@ -123,6 +123,20 @@ async def test_what_passes_by_a_trick_alone_is_found(bench: Bench, trick: str) -
     assert finding.severity == ("warning" if tests_too else "error")
 
 
+async def test_a_name_that_is_no_text_hides_no_configuration(bench: Bench) -> None:
+    """What a runner would load from there is taken away as from any other folder."""
+    odd = r"tests/$'\xff'"
+    script = f"mkdir {odd} && touch {odd}/conftest.py {odd}/notes.txt; touch tests/$'caf\\xe9'.toml"
+    base, run = bench.run.base, bench.run
+    change = await run.make_change(script, 90)
+    diff = file_diffs(run.folder.patch(change).read_bytes().decode(errors="replace"))
+    sandbox = await run.open("odd", change)
+    await restore_base_tests(sandbox, base, diff, commands_of([UNITTEST]))
+    listed = await sandbox.run("git ls-files -z --others | tr '\\0' '\\n'; ls tests")
+    await run.sandboxes.discard(RUN, "odd")
+    assert "conftest" not in listed.text
+
+
 @pytest.mark.parametrize(
     ("script", "rule"),
     [

@@ -408,6 +408,26 @@ async def test_a_tree_that_takes_too_long_to_read_is_told(data_dir: Path) -> Non
         await run.take(sandbox)
 
 
+async def test_a_path_that_no_checkout_takes_is_left_and_told(run: SampleRun) -> None:
+    sandbox = await run.open()
+    name = "d" * 200
+    deep = f"for i in $(seq 20); do mkdir {name}; cd {name}; done; echo deep > {'f' * 200}"
+    await said(sandbox, f"({deep}); echo new > new")
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == ["new"]
+    (left,) = taken.left_behind
+    assert left.path.startswith(name)
+    assert "no checkout takes" in left.why
+    assert len(left.path) < 250
+
+
+async def test_a_pipe_in_place_of_a_tracked_file_is_told(run: SampleRun) -> None:
+    sandbox = await run.open()
+    await said(sandbox, "rm hello.txt; mkfifo hello.txt")
+    with pytest.raises(PatchUnusable, match=r"hello\.txt"):
+        await run.take(sandbox)
+
+
 async def test_a_base_that_is_not_there_is_told(run: SampleRun) -> None:
     sandbox = await run.open()
     base = run.base.model_copy(update={"sha": "1" * 40})
