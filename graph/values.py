@@ -120,7 +120,6 @@ class Base(Value):
 
 
 _WORD = r"""(?![-~])(?:'[^']*'|"[^"$`\\]*"|\\[^\n]|[^\s'"\\;&|<>$`()*?\[\]{}!#])+"""
-_LONGEST_FOLDER: Final = 4096
 _CHANGE_FOLDER: Final = re.compile(rf"\s*cd\s+({_WORD})\s*&&\s*(\S.*)", re.DOTALL)
 
 
@@ -144,8 +143,7 @@ class FolderCommand(Value):
         if folder := fields.get("folder"):
             return {**fields, "command": text.removeprefix(f"cd {shlex.quote(str(folder))} && ")}
         for _ in range(16):  # the rest of a longer row stays in the command
-            match = _CHANGE_FOLDER.fullmatch(text)
-            if not match or len(match[1]) > _LONGEST_FOLDER:
+            if not (match := _CHANGE_FOLDER.fullmatch(text)) or len(match[1]) > 4096:
                 break
             inner = normpath(join(folder or "", *shlex.split(match[1])))
             if inner.startswith(("/", "..", "-")):

@@ -84,6 +84,13 @@ def _manifests_of(listed: bytes, diff: Diff) -> frozenset[str]:
     )
 
 
+async def find_uncovered(
+    diff: Diff, outcomes: Sequence[Outcome], packages: Packages
+) -> tuple[ValidationFinding, ...]:
+    """Says which code is not validated, off the event loop: there may be very many files."""
+    return await asyncio.to_thread(uncovered_findings, diff, outcomes, packages)
+
+
 def uncovered_findings(
     diff: Diff, outcomes: Sequence[Outcome], packages: Packages
 ) -> tuple[ValidationFinding, ...]:

@@ -27,7 +27,7 @@ from sandbox.changes.known_contents import with_contents
 from sandbox.changes.parse_diff import Diff
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.changelog_finding import changelog_findings
-from sandbox.checks.coverage import find_packages, uncovered_findings
+from sandbox.checks.coverage import find_packages, find_uncovered
 from sandbox.checks.judge import (
     BaseOutcome,
     baseline_of,
@@ -182,8 +182,7 @@ class SandboxChecks(Checks):
                 validation = validation_of(outcomes)
                 if of_set_up and environment.fixed:
                     validation = await judged_without(validation, environment, sandbox)
-            uncovered = await asyncio.to_thread(uncovered_findings, read, outcomes, packages)
-            found += uncovered
+            found += (uncovered := await find_uncovered(read, outcomes, packages))
             if uncovered and validation.status == "passed":
                 validation = validation.model_copy(update={"status": "unavailable"})
             if validation.status != "failed":
