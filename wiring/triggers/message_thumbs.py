@@ -4,7 +4,6 @@ import logging
 from typing import Final
 
 from forge.core import Forge
-from graph import FINAL_STATUSES
 from graph.errors import CodingAgentError, RunNotFound
 from runs import RunService
 from runs.model import Caller
@@ -49,11 +48,11 @@ class MessageThumbs:
     async def _due(self, told: ToldReview) -> list[int] | None:
         """Those that get a thumb; None while the run is at work."""
         try:
+            if not (await self._runs.get(told.run_id, _READER)).final:
+                return None
             run = await self._runs.view(told.run_id, _READER)
         except RunNotFound:
             return []
-        if run["status"] not in FINAL_STATUSES:
-            return None
         read = any(
             each["number"] == told.message
             and each["state"] == "answered"
