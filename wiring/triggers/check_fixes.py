@@ -50,7 +50,7 @@ class CheckFixes:
             if not _is_new(thread, state, login):
                 return True
             run = await comments.newest(thread)
-            if run and not run.final:
+            if (run and not run.final) or await self._thread_runs.is_busy(thread):
                 return False
             if not await self._is_own(act, state, login):
                 return True

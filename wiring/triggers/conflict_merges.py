@@ -42,6 +42,8 @@ class ConflictMerges:
             run = await comments.newest(thread)
             if thread.pending or state.mergeable is None or (run and not run.final):
                 return False
+            if await self._thread_runs.is_busy(thread):
+                return False
             prompt = write_conflicts_prompt(state.base_branch)
             thread.pending = await self._thread_runs.request_own(
                 thread, login, key=act.key, prompt=prompt, merge=True

@@ -83,6 +83,10 @@ class ThreadRuns:
         url = f"{address}/pull/{thread.number}".lower()
         return [run for run in listed if url in _pulls_of(run)]
 
+    async def is_busy(self, thread: Thread) -> bool:
+        """Whether a run goes on with the pull request, whoever began it. Raises StoreError."""
+        return any(not run.final for run in await self.runs_of_pull(thread))
+
     async def money_left(self, thread: Thread) -> float | None:
         """What a run may cost (0: no limit); None, with a note, where the day is used up.
 

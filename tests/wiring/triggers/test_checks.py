@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from graph import RunRequest
 from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.standins.services.run_service import log_of
@@ -334,6 +335,26 @@ async def test_checks_that_fail_while_a_run_is_at_work_are_looked_at_after_it(
         opened.house.pace.let_go("code")
         await work_off(opened)
         assert len(await opened.runs()) == 1
+        await opened.deliveries.postpone("suite:octo/sample:1:1767225601#7", 0)
+        await work_off(opened)
+        assert len(await opened.runs()) == 2
+
+
+async def test_a_run_that_somebody_began_by_the_api_is_waited_for(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        open_pull(opened, "1" * 40, check("tests", "failure"))
+        opened.house.pace.hold("code")
+        address = f"{opened.forge.address}/octo/sample"
+        request = RunRequest(
+            repo_url=address, prompt="Greet", pull_request_url=f"{address}/pull/{NUMBER}"
+        )
+        await opened.service.start(request, owner="alice")
+        await opened.house.pace.reached("code")
+        await told_of_suite(opened, 1, NUMBER)
+        await opened.worker.round()
+        assert len(await opened.runs()) == 1
+        opened.house.pace.let_go("code")
+        await work_off(opened)
         await opened.deliveries.postpone("suite:octo/sample:1:1767225601#7", 0)
         await work_off(opened)
         assert len(await opened.runs()) == 2
