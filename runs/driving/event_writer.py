@@ -11,7 +11,7 @@ from graph.errors import StoreError
 from runs.model import transitions
 from runs.model.attempts import Step
 from runs.model.log_entry import Entry, entry
-from runs.model.run import Run
+from runs.model.run import OpenNode, Run
 from runs.store.patience import STORE_POLICY, when_available
 from runs.store.protocol import Store
 
@@ -32,6 +32,7 @@ class EventWriter:
         token: str,
         on_failure: Callable[[Exception], None],
         *,
+        open_node: Callable[[], OpenNode | None] = lambda: None,
         gather_s: float = 0.0,
         policy: RetryPolicy = STORE_POLICY,
     ) -> None:
@@ -42,6 +43,7 @@ class EventWriter:
         self._pending: list[Entry] = []
         self._task: asyncio.Task[None] | None = None
         self._is_broken = False
+        self._open_node = open_node
         self._gather_s = gather_s
         self._policy = policy
         self._wanted = asyncio.Event()
@@ -79,7 +81,9 @@ class EventWriter:
         def record(run: Run) -> Step:
             told = self._waited(failures, time.monotonic() - begun) if failures else ()
             entries = (*batch, *told)
-            return transitions.record(run, token=self._token, now=time.time(), entries=entries)
+            return transitions.record(
+                run, token=self._token, now=time.time(), entries=entries, node=self._open_node()
+            )
 
         async def transact() -> None:
             asked = time.monotonic()

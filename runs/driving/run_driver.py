@@ -80,6 +80,7 @@ class RunDriver:
             run.run_id,
             lease.token,
             self._on_write_failure,
+            open_node=lambda: self._reader.open_node,
             gather_s=context.gather_s,
             policy=context.store_policy,
         )

@@ -101,7 +101,7 @@ class SingleRunWorker:
     async def _watch_over(self, drive: RunDriver, work: "asyncio.Task[None]") -> None:
         """Hold the lease, and stop the drive where the record says so.
 
-        What the drive has written tells as much as a look.
+        What the drive has written tells as much as a look, and holds the lease, too.
         """
         renewed, looked = time.monotonic(), time.monotonic()
         while not work.done():
@@ -115,6 +115,7 @@ class SingleRunWorker:
                         drive.stop("lost")
                 elif run.cancelling:
                     drive.stop("cancelled")
+                renewed = max(renewed, drive.newest[0] if drive.newest else renewed)
                 if time.monotonic() - renewed >= _RENEW_S:
                     await self._renew(drive)
                     renewed = time.monotonic()

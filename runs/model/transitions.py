@@ -63,9 +63,12 @@ def extend(run: Run, *, token: str, now: float, node: OpenNode | None = None) ->
     return Step(_with_node(_renewed(run, token, now), node))
 
 
-def record(run: Run, *, token: str, now: float, entries: Sequence[Entry]) -> Step:
-    """Add what a drive reports."""
-    return Step(_renewed(run, token, now).replace(updated_at=now), tuple(entries))
+def record(
+    run: Run, *, token: str, now: float, entries: Sequence[Entry], node: OpenNode | None = None
+) -> Step:
+    """Add what a drive reports; the lease is held for longer, as by `extend`."""
+    renewed = _with_node(_renewed(run, token, now), node)
+    return Step(renewed.replace(updated_at=now), tuple(entries))
 
 
 def wait(

@@ -10,6 +10,7 @@ heard, as its items are numbered anew: it ends at once, and its caller makes ano
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import AsyncGenerator, Coroutine
@@ -32,6 +33,7 @@ T = TypeVar("T")
 _LOOK_S: Final = 1.5
 _LOOKS_A_RENEWAL: Final = 3
 _SILENT_S: Final = 10.0
+_BELIEVED_S: Final = 2.0
 _PAUSE_S: Final = 0.3
 _BEAT_S: Final = 10.0
 _NOTE_POLICY: Final = RetryPolicy(attempts=4, first_s=0.5)
@@ -66,6 +68,8 @@ class RoleWorker:
         self._items: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._looks = _LOOKS_A_RENEWAL - 1
         """Since the slot's note was renewed; the first look does so, too."""
+        self._seen_at = -math.inf
+        """When (monotonic) the slot was seen to be this call's."""
         self._numbered = 0
         self._unread = set[int]()
 
@@ -94,7 +98,9 @@ class RoleWorker:
 
     def is_superseded(self, note: Any) -> bool:
         """Whether another call has, or had, the slot since."""
-        return note is None or note["who"] != self.owner_token
+        superseded = bool(note is None or note["who"] != self.owner_token)
+        self._seen_at = -math.inf if superseded else time.monotonic()
+        return superseded
 
     def superseded_error(self) -> RoleSuperseded:
         return RoleSuperseded(
@@ -144,7 +150,10 @@ class RoleWorker:
         await retry(self._pop_own_note, _NOTE_POLICY, on=StoreError)
 
     async def _pop_own_note(self) -> None:
-        if not self.is_superseded(await self.notes.get(self.key)):
+        """Seen a moment ago, it is there still: others wait until it has been silent for long."""
+        is_own = time.monotonic() - self._seen_at < _BELIEVED_S
+        self._seen_at = -math.inf  # if this fails, it may have been done
+        if is_own or not self.is_superseded(await self.notes.get(self.key)):
             await self.notes.pop(self.key)
 
     def _note(self) -> dict[str, Any]:

@@ -287,7 +287,7 @@ class SharedStore:
         if added is None:
             return None
         self._writer.accept(run_id, opened)
-        if self._holds(added.run):
+        if self._holds(base.run, added.run):
             self._own[run_id] = (time.monotonic(), added)
         if run_id in self._keys:
             self._keys[run_id].update(kept.key for kept in new if kept.key)

@@ -56,15 +56,19 @@ class VersionChain:
         return _load(run_id, kept) if kept else version
 
     async def _newer(self, run_id: str, number: int) -> dict[str, Any] | None:
-        """The newest entry after version `number`, in steps that double and then halve again."""
+        """The newest entry after version `number`, in steps that double and then halve again.
+
+        Mostly there is none, or the one that is written at this moment.
+        """
         newest, step, growing = None, 1, True
         while step:
             found = await self._backend.changes.get(_version_key(run_id, number + step))
             if found:
-                newest, number = found, number + step
+                number += step
+                step = (step * 2 if newest else step) if growing else step // 2
+                newest = found
             else:
-                growing = False
-            step = step * 2 if growing else step // 2
+                growing, step = False, step // 2
         return newest
 
     async def add(self, version: RunVersion) -> RunVersion | None:

@@ -15,6 +15,7 @@ from runs.model.log_entry import Entry
 from runs.model.run import Lease, Run
 from runs.shared.run_version import RunVersion
 from runs.shared.store import SharedStore
+from runs.shared.version_chain import VersionChain
 from runs.store.kept_runs import is_driven_elsewhere
 from runs.store.protocol import IdempotencyKey, QueueState, RunQuery
 from runs.store.role_calls import number_call
@@ -151,6 +152,33 @@ async def test_a_row_that_fails_for_a_moment_has_no_change_made_twice(
     await driver.transact(run.run_id, lambda found: Step(found.replace(**waiting), (text("once"),)))
     assert [event.data["text"] for event in await driver.events(run.run_id, 0, 10)] == ["once"]
     assert [found.run_id for found in await driver.find(RunQuery(status="waiting"))] == [run.run_id]
+
+
+async def test_who_has_given_a_run_back_reads_it_by_one_call(shared: SharedPlaces) -> None:
+    driver = driver_of(shared)
+    run, _ = await driver.create(held_by("driver"), None, lambda _: [])
+    await driver.transact(run.run_id, lambda found: Step(found.replace(lease=None)))
+    tables = shared.tables["runs"], shared.tables["changes"]
+    read = sum(table.read for table in tables)
+    assert await driver.get(run.run_id)
+    assert sum(table.read for table in tables) == read + 1
+
+
+async def test_versions_after_one_that_is_known_are_found_by_few_reads(
+    store: SharedStore, shared: SharedPlaces
+) -> None:
+    """Mostly there is none, or one."""
+    run, _ = await store.create(run_of(), None, lambda _: [])
+    chain, read = VersionChain(shared.backend), list[int]()
+    known = await chain.newest(run.run_id)
+    assert known
+    for number in range(20):
+        before = shared.tables["changes"].read
+        assert (await chain.newest_after(known)).number == known.number + number
+        read.append(shared.tables["changes"].read - before)
+        await append(store, run, f"{number}")
+    assert read[:2] == [1, 2]
+    assert max(read) <= 10
 
 
 async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
