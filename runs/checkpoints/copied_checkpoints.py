@@ -1,9 +1,12 @@
 """Checkpoints on this machine's own disk, each copied into the run's shared folder.
 
 SQLite wants a disk of its own: a file that is open in a shared folder keeps it from being reloaded.
+After a node's end others mostly have something to commit: one commit does for both. A node whose
+checkpoint is lost in that moment is done again, as one that was cut short.
 """
 
 import asyncio
+import logging
 import shutil
 import sqlite3
 import time
@@ -12,6 +15,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
+from graph.calls import end_tasks, to_the_end
+from graph.errors import StoreError
 from graph.files import map_full_disk
 from runs.checkpoints.local_checkpoints import open_checkpointer
 from runs.checkpoints.run_saver import LogBarrier, RunSaver
@@ -19,6 +24,9 @@ from runs.shared.backend import Mount
 from runs.sqlite.database import store_errors
 from runs.store.patience import when_available
 
+log = logging.getLogger(__name__)
+
+_SOON_S: Final = 0.5
 _SUFFIXES: Final = ("", "-wal", "-shm", "-copy")
 
 
@@ -38,7 +46,8 @@ class CopiedCheckpoints:
             with store_errors(path):
                 copy = await asyncio.to_thread(_make_copy, path)
             name = f"{number:020d}-{self._service}.db"
-            await self._mount.keep({f"{_folder(run_id)}/{name}": copy})
+            await self._mount.write({f"{_folder(run_id)}/{name}": copy})
+            commits.begin()
 
         async def keep_copy() -> None:
             await when_available(copy_once, what=f"the copy of {path.name}")
@@ -47,11 +56,42 @@ class CopiedCheckpoints:
             copies = self._mount.root / _folder(run_id)
             last = await asyncio.to_thread(_restore_newest, copies, path)
             number = max(last + 1, time.time_ns())  # a clock may be set back, and machines differ
+            commits = SoonCommit(self._mount, run_id)
             try:
                 async with open_checkpointer(path, barrier, keep_copy) as saver:
                     yield saver
             finally:
+                await commits.close()
                 await asyncio.to_thread(_remove, path)
+
+
+class SoonCommit:
+    """Commits of one run's files, each within a moment after it was begun."""
+
+    def __init__(self, mount: Mount, run_id: str) -> None:
+        self._mount = mount
+        self._run_id = run_id
+        self._is_wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        self._is_wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+
+    async def close(self) -> None:
+        """Begin none any more: who ends a drive commits."""
+        if self._task:
+            await end_tasks(self._task)
+
+    async def _work(self) -> None:
+        while self._is_wanted:
+            await asyncio.sleep(_SOON_S)
+            self._is_wanted = False
+            try:
+                await to_the_end(self._mount.commit_run(self._run_id))
+            except StoreError as error:
+                log.warning("a checkpoint of run %s waits: %s", self._run_id, error)
 
 
 def _folder(run_id: str) -> str:

@@ -341,8 +341,6 @@ class SharedStore:
 
 def _is_to_be_filed(base: RunVersion, version: RunVersion) -> bool:
     """Whether a version's events, and the record, come into files."""
-    if version.run.status != base.run.status:
-        return True
-    return bool(version.tail) and (
-        version.run.status != "running" or version.tail_bytes > _TAIL_BYTES
-    )
+    if version.run.status == "running":
+        return version.tail_bytes > _TAIL_BYTES
+    return bool(version.tail) or version.run.status != base.run.status

@@ -15,6 +15,7 @@ from tests.support.whole_runs.claude_script import small_change
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300), pytest.mark.slow]
 PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 MOUNT, CALLER = Path("runs/shared/volume_mount.py"), Path("runs/remote_roles/caller.py")
+CHECKPOINTS = Path("runs/checkpoints/copied_checkpoints.py")
 WORKER = Path("runs/remote_roles/worker.py")
 OMISSIONS = {
     "commit before a role": (CALLER, ["await self._mount.commit()"], {"plan"}),
@@ -33,6 +34,8 @@ OMISSIONS = {
 A container that is started ahead has mounted the folder before what is handed to it is there.
 """
 IMPATIENT = {"_SHOWN_S: Final = 60.0": "_SHOWN_S: Final = 1.0"}
+LATE = {"_SOON_S: Final = 0.5": "_SOON_S: Final = 60.0"}
+"""Else the commit of a checkpoint stands in for one that is left out."""
 
 
 def without(what: str, folder: Path) -> Path:
@@ -42,7 +45,11 @@ def without(what: str, folder: Path) -> Path:
     for name in ("deploy.py", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
     place, omitted, _ = OMISSIONS[what]
-    for file, changes in ((place, dict.fromkeys(omitted, "pass")), (CALLER, IMPATIENT)):
+    for file, changes in (
+        (place, dict.fromkeys(omitted, "pass")),
+        (CALLER, IMPATIENT),
+        (CHECKPOINTS, LATE),
+    ):
         text = (folder / file).read_text()
         for old, new in changes.items():
             assert text.count(old) == 1, f"{file} has no such line: {old}"
