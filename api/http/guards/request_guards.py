@@ -16,7 +16,7 @@ from api.http.guards.host_names import is_same_origin, without_port
 from api.http.guards.http_middleware import HttpMiddleware
 from api.http.guards.problems import ProblemError, problem, unauthorized_problem
 from api.http.guards.rate_limit import KeyRateLimit
-from api.http.guards.session import token_of
+from api.http.guards.session import session_end, token_of
 from api.http.guards.unsigned_bodies import UnsignedBodies
 from graph import unheard
 from runs.model import Caller
@@ -86,7 +86,8 @@ class KeyGuard(HttpMiddleware):
             return None
         headers = Headers(scope=scope)
         presented = headers.getlist("authorization")
-        caller = self._caller(headers, presented)
+        token = None if presented or not self._auth.required else token_of(headers)
+        caller = self._caller(presented, token)
         if caller is None:
             return unauthorized_problem("A valid API key is needed.", presented=bool(presented))
         if not presented and self._auth.required and not _may_be_ours(scope["method"], headers):
@@ -105,12 +106,13 @@ class KeyGuard(HttpMiddleware):
                 headers={"Retry-After": str(math.ceil(wait))},
             )
         scope["state"]["caller"] = caller
+        if token:
+            scope["state"]["session_end"] = session_end(token)
         return None
 
-    def _caller(self, headers: Headers, presented: Sequence[str]) -> Caller | None:
-        """Who calls: by a key, or by a session where no key is presented."""
-        token = token_of(headers)
-        if presented or token is None:
+    def _caller(self, presented: Sequence[str], token: str | None) -> Caller | None:
+        """Who calls: by a session, or by a key where one is needed."""
+        if token is None:
             return self._auth.caller(presented[0] if len(presented) == 1 else None)
         return self._auth.session_caller(token, time.time())
 

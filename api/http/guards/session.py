@@ -33,6 +33,11 @@ def is_signed_with(digest: bytes, token: str, now: float) -> bool:
     return right and now < int(until) <= now + SESSION_S
 
 
+def session_end(token: str) -> float:
+    """When a valid token's time is over, in Unix seconds."""
+    return float(token.partition(".")[0])
+
+
 def _sign(digest: bytes, until: str) -> str:
     return hmac.new(digest, _PURPOSE + until.encode(), hashlib.sha256).hexdigest()
 

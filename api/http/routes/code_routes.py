@@ -13,6 +13,7 @@ from api.http.routes.dependencies import (
     Service,
     TheCaller,
     TheProbes,
+    TheStreamTimes,
     query,
     repository_of,
 )
@@ -56,6 +57,7 @@ async def start_run(
     caller: TheCaller,
     options: Options,
     respond_async: RespondAsync,
+    times: TheStreamTimes,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Start a run and watch it: its events until its last, or at once the run itself.
@@ -72,7 +74,7 @@ async def start_run(
     if respond_async:
         view = await service.view(run_id, caller)
         return JSONResponse(view, 202, headers={"Preference-Applied": "respond-async"})
-    return run_stream(run_id, service.events(run_id), 0, options.stream_times)
+    return run_stream(run_id, service.events(run_id), 0, times)
 
 
 @router.get(

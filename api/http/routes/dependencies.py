@@ -1,7 +1,9 @@
 """What the routes ask for by type."""
 
 import re
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Security
@@ -14,6 +16,7 @@ from api.http.guards.session import SECURE_COOKIE
 from api.http.guards.stream_limit import KeyStreamLimit
 from api.http.metrics import Metrics
 from api.http.options import AppOptions
+from api.http.routes.sse import StreamTimes
 from graph.errors import InvalidRequest, RepositoryNotAllowed, RunNotFound
 from runs import RunService
 from runs.model import CALLED_ID, Caller, RunRecord
@@ -165,6 +168,17 @@ async def _reader_unless_page(
             yield
 
 
+async def _stream_times(request: Request, options: Options) -> StreamTimes:
+    """How long a stream may last: by a session no longer than that."""
+    times = options.stream_times
+    end: float | None = getattr(request.state, "session_end", None)
+    if end is None:
+        return times
+    left = max(0.0, end - time.time())
+    return replace(times, whole=left if times.whole is None else min(left, times.whole))
+
+
+TheStreamTimes = Annotated[StreamTimes, Depends(_stream_times)]
 ReaderPlace = Depends(_reader)
 ReaderPlaceUnlessAsync = Depends(_reader_unless_async)
 ReaderPlaceUnlessPage = Depends(_reader_unless_page)

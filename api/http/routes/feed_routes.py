@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 
-from api.http.routes.dependencies import Options, ReaderPlace, Service, TheCaller, query
+from api.http.routes.dependencies import ReaderPlace, Service, TheCaller, TheStreamTimes, query
 from api.http.routes.openapi import FEED, problems
 from api.http.routes.streams import feed_stream, moment_of
 
@@ -23,7 +23,7 @@ router = APIRouter()
 async def watch_runs(
     service: Service,
     caller: TheCaller,
-    options: Options,
+    times: TheStreamTimes,
     last_event_id: Annotated[str | None, Header(description="Cursor of the last row.")] = None,
     after: Annotated[str | None, Query(description="The same, where a header is awkward.")] = None,
 ) -> Response:
@@ -34,4 +34,4 @@ async def watch_runs(
     """
     cursor = last_event_id if last_event_id is not None else after
     since = None if cursor is None else moment_of(cursor)
-    return feed_stream(service.changes(caller, since), cursor, options.stream_times)
+    return feed_stream(service.changes(caller, since), cursor, times)

@@ -16,6 +16,7 @@ from api.http.routes.dependencies import (
     TheCaller,
     TheRun,
     TheRunToRemove,
+    TheStreamTimes,
     query,
 )
 from api.http.routes.openapi import DIFF, STREAM, of_a_run, problems
@@ -70,7 +71,7 @@ async def show_run(
 async def watch_run(
     run: TheRun,
     service: Service,
-    options: Options,
+    times: TheStreamTimes,
     after: After,
     last: Last = None,
     before: Before = None,
@@ -88,7 +89,7 @@ async def watch_run(
         after = max(0, run.last_seq - last) if last else 0
     if run.final and after >= run.last_seq:
         return Response(status_code=204)
-    return run_stream(run.run_id, service.events(run.run_id, after), after, options.stream_times)
+    return run_stream(run.run_id, service.events(run.run_id, after), after, times)
 
 
 @router.get(

@@ -1,6 +1,8 @@
 """A browser's session: who gets one, what it opens, and where it ends."""
 
+import asyncio
 import re
+import time
 from collections.abc import Callable
 
 import httpx
@@ -167,6 +169,23 @@ async def test_without_keys_there_is_no_session() -> None:
         assert (answer.status_code, "Set-Cookie" in answer.headers) == (204, False)
         who = (await client.get("/session")).json()
         assert (who["name"], who["operator"], who["keyRequired"]) == ("local", False, False)
+
+
+async def test_a_cookie_of_a_service_with_keys_is_nothing_to_one_without() -> None:
+    session = {"Cookie": f"coding-agent-session={token()}"}
+    async with client_of(MemoryService()) as client:
+        answer = await client.get("/session", headers=session)
+        assert (answer.status_code, answer.json()["name"]) == (200, "local")
+
+
+async def test_no_stream_outlives_its_session() -> None:
+    session = {"Cookie": f"coding-agent-session={token(time.time() - SESSION_S + 2)}"}
+    app = make_app(MemoryService().open, auth=Auth(KEYS))
+    async with serving(app) as address, httpx.AsyncClient(headers=session) as client:
+        async with asyncio.timeout(30), client.stream("GET", f"{address}/events") as answer:
+            assert answer.status_code == 200
+            assert "event: stream.end" in "".join([part async for part in answer.aiter_text()])
+        assert (await client.get(f"{address}/events")).status_code == 401
 
 
 async def test_the_repositories_are_those_that_the_key_may_use() -> None:
