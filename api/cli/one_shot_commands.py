@@ -3,9 +3,9 @@
 import json as json_format
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from api.cli.run_ids import full_id
+from api.client.newest_runs import newest_runs
 from api.client.runs_protocol import Runs
 from api.terminal.display.choose_display import console_for
 from api.terminal.display.print_lines import print_lines
@@ -14,24 +14,15 @@ from api.terminal.report.run_report import report_lines
 from api.terminal.report.run_table import print_runs
 from api.terminal.text.safe_text import clean_line
 
-_PAGE = 100
-
 
 async def list_runs(
     runs: Runs, *, status: str | None, repo: str | None, limit: int, json: bool
 ) -> int:
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while len(found) < limit:
-        size = min(limit - len(found), _PAGE)
-        page, cursor = await runs.list(status=status, repo=repo, limit=size, cursor=cursor)
-        found += page
-        if cursor is None or not page:
-            break
+    found = await newest_runs(runs, status=status, repo=repo, limit=limit)
     if json:
-        _print_json({"runs": found[:limit]})
+        _print_json({"runs": found})
     elif found:
-        print_runs(found[:limit], console_for())
+        print_runs(found, console_for())
     else:
         _say("No runs.")
     return 0

@@ -3,6 +3,7 @@
 from contextlib import aclosing
 from typing import Final
 
+from api.client.newest_runs import newest_runs
 from api.client.runs_protocol import Runs
 from api.terminal.board.run_board import choose_board
 from api.terminal.board.run_rows import RunRows
@@ -21,8 +22,8 @@ async def watch_runs(
 
         async def list_all() -> None:
             """Once changes are heard, so that none is missed."""
-            page, _ = await runs.list(status=status, repo=repo, limit=limit)
-            for row in reversed(page):
+            newest = await newest_runs(runs, status=status, repo=repo, limit=limit)
+            for row in reversed(newest):
                 rows.put(row)
                 board.show(row, rings=False)
             board.draw()

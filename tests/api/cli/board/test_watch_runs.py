@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,15 @@ async def test_a_server_that_refuses_is_told(tmp_path: Path) -> None:
         ended = await command("runs", "--watch", home=tmp_path, env=env)
     assert ended.code == 1
     assert ended.err.startswith("Error: No key.")
+
+
+async def test_a_server_is_asked_for_no_more_rows_than_it_lists_at_once(tmp_path: Path) -> None:
+    server = FeedServer([row(RUN_ID, "running")])
+    async with server.serving(), asyncio.timeout(60):
+        env = {"CODING_AGENT_SERVER": server.address}
+        process = await started("runs", "--watch", "--limit", "150", home=tmp_path, env=env)
+        await process.stdout.readline()
+        process.kill()
+        await process.wait()
+    asked = [call for call in server.calls() if call.startswith("GET /runs?")]
+    assert [re.findall(r"limit=(\d+)", call) for call in asked] == [["100"]]
