@@ -61,6 +61,8 @@ class WatchedRun:
         self._suffix = suffix
         self._asks = asks
         self._run_id: str | None = None
+        self._begins = False
+        self._is_unwanted = False
         self._cancelling: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._message_line: MessageLine | None = None
@@ -70,11 +72,20 @@ class WatchedRun:
         if order.note:
             self._display.note(order.note)
         with interruptible(self._leave_terminal, self._cancel_or(_ending_of_this_task())):
-            self._run_id = await self._runs.start(await self._whole(order.request))
-            code = await self._follow_to_end(self._run_id)
+            request = await self._whole(order.request)
+            run_id = await self._begin(self._runs.start(request))
+            code = await self._follow_to_end(run_id)
         if order.output:
-            await self._write_diff(self._run_id, order.output)
+            await self._write_diff(run_id, order.output)
         return code
+
+    async def _begin(self, begun: Awaitable[str]) -> str:
+        """The id of a run that begins. What Ctrl-C meant meanwhile is done once there is one."""
+        self._begins = True
+        run_id = self._run_id = await begun
+        if self._is_unwanted:
+            self._cancelling = asyncio.create_task(self._cancel(run_id))
+        return run_id
 
     async def _whole(self, request: RunRequest) -> RunRequest:
         """The request with the whole id of the run that it follows."""
@@ -87,9 +98,12 @@ class WatchedRun:
         """Carry a run on and stay to its end; Ctrl-C cancels it."""
         with interruptible(self._leave_terminal, self._cancel_or(_ending_of_this_task())):
             run_id = await full_id(self._runs, run_id)
-            await self._runs.resume(run_id, limits)
-            self._run_id = run_id
+            await self._begin(self._resumed(run_id, limits))
             return await self._follow_to_end(run_id)
+
+    async def _resumed(self, run_id: str, limits: RaisedLimits) -> str:
+        await self._runs.resume(run_id, limits)
+        return run_id
 
     async def answer(self, run_id: str, decision: Decision, feedback: str) -> int:
         """Answer the plan that waits."""
@@ -186,14 +200,17 @@ class WatchedRun:
         return f"coding-agent {name} {run_id}{self._suffix}"
 
     def _cancel_or(self, leave: Callable[[], None]) -> Callable[[], None]:
-        """Cancels the run; before there is one, leaves."""
+        """Cancels the run, also one that begins; before one is asked for, leaves."""
 
         def interrupt() -> None:
-            if self._run_id is None:
+            if not self._begins:
                 leave()
                 return
             self._display.note("Cancelling the run. Ctrl-C again leaves at once.")
-            self._cancelling = asyncio.create_task(self._cancel(self._run_id))
+            if self._run_id is None:
+                self._is_unwanted = True
+            else:
+                self._cancelling = asyncio.create_task(self._cancel(self._run_id))
 
         return interrupt
 

@@ -1,5 +1,6 @@
 """The command on a real terminal: drawing, the plan's question, Ctrl-C once and twice."""
 
+import asyncio
 import re
 import signal
 from pathlib import Path
@@ -232,6 +233,20 @@ async def test_ctrl_c_cancels_and_waits_for_the_end(tmp_path: Path) -> None:
     assert f"POST /runs/{RUN_ID}/cancel" in server.calls()
     assert "Cancelled: nothing was published" in shown.text
     assert shown.raw.rindex("\x1b[?25h") > shown.raw.rindex("\x1b[?25l")
+
+
+async def test_ctrl_c_while_a_run_is_begun_cancels_it_then(tmp_path: Path) -> None:
+    server = RunServer(live(whole_run()[:9]), on_cancel=[finished("cancelled")])
+    server.held["POST /code"] = asyncio.Event()
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address}
+        async with terminal(*ORDER, home=tmp_path, env=env) as shown:
+            await until(lambda: "POST /code" in server.calls())
+            shown.type("\x03")
+            await shown.until("Cancelling the run")
+            server.held["POST /code"].set()
+            assert await shown.ended() == 130
+    assert f"POST /runs/{RUN_ID}/cancel" in server.calls()
 
 
 async def test_ctrl_c_twice_leaves_at_once(tmp_path: Path) -> None:

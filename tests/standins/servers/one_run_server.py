@@ -56,6 +56,8 @@ class RunsHttp:
                 202, {"runId": run_id, "status": "queued"}, {"X-Run-Id": run_id}
             )
         }
+        self.held: dict[str, asyncio.Event] = {}
+        """Calls that are answered only once their event is set."""
         self.address = ""
         self.watched = asyncio.Event()
         """Somebody has asked for the events."""
@@ -102,6 +104,8 @@ class RunsHttp:
         try:
             while request := await _read(reader):
                 self.requests.append(request)
+                if held := self.held.get(f"{request.method} {request.path}"):
+                    await held.wait()
                 if request.path == f"/runs/{self.run_id}/events":
                     await self._stream(request, writer)
                     return
