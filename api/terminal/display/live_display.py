@@ -162,7 +162,7 @@ def typed_line(text: str, width: int) -> Text:
     """What is typed, or its end where it is longer than the row."""
     if not text:
         return Text(_TYPE_HERE[:width], style=_STYLES["dim"], no_wrap=True)
-    while cell_len(text) > width - 2:
+    while text and cell_len(text) > width - 2:
         text = text[max(1, (cell_len(text) - width + 2) // 2) :]
     return Text(f"> {text}", style=_STYLES["now"], no_wrap=True)
 

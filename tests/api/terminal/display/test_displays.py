@@ -290,3 +290,12 @@ def screen_of(raw: str, width: int) -> list[str]:
         elif name == "K":
             rows[row] = ""
     return [text.rstrip() for text in rows[: max(n for n, text in enumerate(rows) if text) + 1]]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5])
+def test_what_is_typed_is_cut_to_any_width(width: int) -> None:
+    screen, out = console(width=width)
+    with LiveDisplay(screen) as display:
+        display.show(started())
+        display.show_typed("a long message \u5bbd")
+    assert out.getvalue()
