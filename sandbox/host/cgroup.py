@@ -41,8 +41,8 @@ MOVE_TRIES = 10
 _NUMBERS = itertools.count(1)
 _V1 = ("memory", "pids", "cpu")
 _NEEDED = {"memory", "pids"}
-_WEIGHTS = (("cpu.shares", 1024, 1 << 18), ("cpu.weight", 100, 10_000))
-"""File, the weight of one process, the most that the kernel takes."""
+_WEIGHTS = {"cpu.shares": (1024, 1 << 18), "cpu.weight": (100, 10_000)}
+"""By file: the weight of one process, and the most that the kernel takes."""
 _IDLE_WEIGHT = 0.01
 
 
@@ -64,40 +64,53 @@ class Group:
     def __init__(self, folders: tuple[Path, ...], limits: Limits, *, idle: bool = False) -> None:
         self._folders = folders
         self._limits = limits
-        self._weight = _IDLE_WEIGHT if idle else limits.weight
+        self._is_idle = idle
+        self._weighing: list[Path] = []
+        """Those of the folders that have a weight."""
 
     def join(self, pid: int) -> None:
         """Make the group, with its limits, and put a process in it. Raises OSError."""
-        limited = set()
+        limited = set[str]()
+        weight = _IDLE_WEIGHT if self._is_idle else self._limits.weight
         for folder in self._folders:
             folder.mkdir()
-            limited |= _limit(folder, self._limits, self._weight)
-            (folder / "cgroup.procs").write_text(str(pid))
-            _weigh(folder.parent, self._limits.cpus)
+            there = _limit(folder, self._limits, weight)
+            limited |= {name.partition(".")[0] for name in there}
+            if there & _WEIGHTS.keys():
+                self._weighing.append(folder)
         if not limited >= _NEEDED:
             raise OSError(errno.ENODEV, f"only {limited} can be limited")
+        for folder in self._folders:
+            _set(folder, "cgroup.procs", str(pid))
+        if not self._is_idle:
+            self._weigh_homes()
 
     def wake(self) -> None:
         """Let its process weigh what the limits say."""
-        self._weight = self._limits.weight
-        for folder in self._folders:
-            for name, text in _weights(self._weight).items():
+        for folder in self._weighing:
+            for name, text in _weights(self._limits.weight).items():
                 with contextlib.suppress(OSError):
                     _set(folder, name, text)
-            _weigh(folder.parent, self._limits.cpus)
+        self._weigh_homes()
 
-    def end(self) -> Usage:
-        """Remove it, with what is left in it; one that stays busy waits for `clear`."""
-        usage = self._usage()
+    def end(self, *, counted: bool = True) -> Usage:
+        """Remove it, with what is left in it; one that stays busy waits for `clear`.
+
+        What was not `counted` says nothing of what the kernel counted.
+        """
+        usage = self._usage() if counted else Usage()
         left = self._folders
         for _ in range(REMOVE_TRIES):
             left = tuple(folder for folder in left if not _try_remove(folder))
             if not left:
                 break
             time.sleep(0.002)
-        for folder in self._folders:
-            _weigh(folder.parent, self._limits.cpus)
+        self._weigh_homes()
         return usage
+
+    def _weigh_homes(self) -> None:
+        for folder in self._weighing:
+            _weigh(folder.parent, self._limits.cpus)
 
     def _usage(self) -> Usage:
         kills = refusals = 0
@@ -247,7 +260,7 @@ def _make(folder: Path) -> Path | None:
 
 
 def _limit(folder: Path, limits: Limits, weight: float) -> set[str]:
-    """Write the settings that are there, and say which controllers those belong to."""
+    """Write the settings that are there, and name them."""
     memory = str(limits.memory_mb << 20)
     quota = str(round(limits.cpus * PERIOD_US))
     settings = {
@@ -261,41 +274,49 @@ def _limit(folder: Path, limits: Limits, weight: float) -> set[str]:
         "cpu.max": f"{quota} {PERIOD_US}",
         **_weights(weight),
     }
-    there = [name for name, text in settings.items() if _set(folder, name, text)]
-    return {name.partition(".")[0] for name in there}
+    with os.scandir(folder) as entries:
+        there = {entry.name for entry in entries}
+    wanted = [name for name in settings if name in there]
+    for name in wanted:
+        _set(folder, name, settings[name])
+    return set(wanted)
 
 
-def _set(folder: Path, name: str, text: str) -> bool:
-    """Write a setting; whether it is there. Raises OSError: it is not taken."""
-    try:
-        handle = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+def _set(folder: Path, name: str, text: str) -> None:
+    """Write a setting. Raises OSError: it is not taken."""
+    handle = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
     try:
         os.write(handle, text.encode())
     finally:
         os.close(handle)
-    return True
 
 
 def _weights(weight: float) -> dict[str, str]:
-    return {name: str(round(one * weight)) for name, one, _ in _WEIGHTS}
+    return {name: str(round(one * weight)) for name, (one, _) in _WEIGHTS.items()}
 
 
 def _weigh(home: Path, cpus: float) -> None:
     """Let a home weigh as many processes as its groups may run at once, each by its own weight."""
-    for name, one, most in _WEIGHTS:
-        if _number(f"{home}/{name}"):
-            groups = (entry.path for entry in os.scandir(home) if entry.is_dir())
+    for name, (one, most) in _WEIGHTS.items():
+        if before := _number(f"{home}/{name}"):
+            with os.scandir(home) as entries:
+                groups = [entry.path for entry in entries if entry.is_dir()]
             running = sum(_number(f"{group}/{name}") for group in groups)
-            weight = round(max(running * max(cpus, 1), one))
-            _write(home / name, str(min(weight, most)))
+            weight = min(round(max(running * max(cpus, 1), one)), most)
+            if weight != before:
+                _write(home / name, str(weight))
 
 
 def _number(file: str) -> int:
     """What a file says; of a group that has just gone, nothing."""
-    text = read_text(file).strip()
-    return int(text) if text.isdecimal() else 0
+    text = b""
+    with contextlib.suppress(OSError):
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(handle, 32).strip()
+        finally:
+            os.close(handle)
+    return int(text) if text.isdigit() else 0
 
 
 def _try_remove(folder: Path) -> bool:

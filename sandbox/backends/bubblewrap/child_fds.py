@@ -33,9 +33,9 @@ class ChildFds(ExitStack):
     def memfd(self, data: bytes) -> int:
         """Bytes to read, as a file in memory: nobody has to feed it."""
         fd = self._give(os.memfd_create("data", os.MFD_CLOEXEC))
-        with open(fd, "wb", closefd=False) as file:
-            file.write(data)
-        os.lseek(fd, 0, os.SEEK_SET)
+        written = 0
+        while written < len(data):  # more than 2 GiB the kernel does not take at once
+            written += os.pwrite(fd, memoryview(data)[written:], written)
         return fd
 
     def shared_memory(self) -> Pipe:

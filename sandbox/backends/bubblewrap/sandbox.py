@@ -69,9 +69,10 @@ class BubblewrapSandbox(LocalSandbox[Started]):
             await self._finish(execution, command.seconds, watchers)
             await self._measure(execution)
         finally:
-            leaving = started.end()
+            failed = execution.exit_code != 0
+            leaving = started.end(counted=failed)
             self._let_leave(leaving)
-        usage = await asyncio.shield(leaving) if execution.exit_code != 0 else cgroup.Usage()
+        usage = await asyncio.shield(leaving) if failed else cgroup.Usage()
         return result_of(
             execution.output,
             code=execution.exit_code,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sandbox.backends.bubblewrap.execution import Execution
 from sandbox.core.output import BothEnds
@@ -29,13 +30,13 @@ class Started:
         if self.group:
             on_worker(self.group.wake)
 
-    def end(self) -> "asyncio.Future[cgroup.Usage]":
-        """Remove the group of what has ended: nobody need wait for that."""
-        return on_worker(self.group.end if self.group else cgroup.Usage)
+    def end(self, *, counted: bool) -> "asyncio.Future[cgroup.Usage]":
+        """Remove the group of what has ended: only for what was `counted` need anybody wait."""
+        return on_worker(partial(self.group.end, counted=counted) if self.group else cgroup.Usage)
 
     async def discard(self) -> None:
         self.execution.stop()
         try:
             await self.execution.wait()
         finally:
-            await asyncio.shield(self.end())
+            await asyncio.shield(self.end(counted=False))

@@ -269,6 +269,22 @@ async def test_commands_weigh_as_many_processes_as_may_run_in_them(
     assert weights(homes) == {(name, one)}
 
 
+async def test_one_that_waits_weighs_nothing_until_it_is_woken(homes: tuple[Path, ...]) -> None:
+    if not weights(homes):
+        pytest.skip("no processor time can be shared out here")
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    group = Groups(homes).new(Limits(cpus=2), idle=True)
+    group.join(process.pid)
+    ((name, one),) = weights(homes)
+    assert weights(group._folders) == {(name, round(one * 0.01))}
+    group.wake()
+    assert weights(group._folders) == {(name, one)}
+    assert weights(homes) == {(name, 2 * one)}
+    assert group.end(counted=False) == cgroup.Usage()
+    await process.wait()
+    assert weights(homes) == {(name, one)}
+
+
 @pytest.mark.parametrize("handed_on", [{}, {"slice": "memory"}, {"slice": "cpu io pids"}])
 def test_without_memory_and_pids_there_is_none(tmp_path: Path, handed_on: dict[str, str]) -> None:
     assert find(tmp_path, version_2(tmp_path, **handed_on)) is None
