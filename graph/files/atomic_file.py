@@ -10,9 +10,12 @@ def write_whole(path: Path, data: bytes, *, lasting: bool = True) -> None:
 
     One that is not `lasting` outlives this process; a power cut may damage it until `make_last`.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        handle = _create(new)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = _create(new)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -20,8 +23,9 @@ def write_whole(path: Path, data: bytes, *, lasting: bool = True) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         new.replace(path)
-    finally:
+    except BaseException:
         new.unlink(missing_ok=True)
+        raise
 
 
 def make_last(path: Path) -> None:
@@ -31,3 +35,7 @@ def make_last(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _create(new: Path) -> int:
+    return os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

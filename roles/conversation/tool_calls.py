@@ -123,6 +123,8 @@ async def _gather(
     calls: Sequence[Coroutine[None, None, tuple[ToolResult, CallRecord]]],
 ) -> list[tuple[ToolResult, CallRecord]]:
     """All results in order; the first error ends the others and is raised as itself."""
+    if len(calls) == 1:
+        return [await calls[0]]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
