@@ -21,8 +21,9 @@ _BATCH: Final = 200
 class EventWriter:
     """Takes entries at once and writes them behind; `failed` is told why it can write no more.
 
-    Where each writing costs much, it waits for `gather_s` for more, unless `flush` is called. A
-    store that cannot be written is waited for by `policy`; the log says then how long that took.
+    Where each writing costs much, it waits for `gather_s` for more, unless `hasten` or `flush` is
+    called. A store that cannot be written is waited for by `policy`; the log says then how long
+    that took.
     """
 
     def __init__(
@@ -49,18 +50,27 @@ class EventWriter:
         self._wanted = asyncio.Event()
         self.newest: tuple[float, Run] | None = None
         """The run as it was recorded last, and when (monotonic) that was asked for."""
+        self._flushes = 0
 
     def put(self, entry: Entry) -> None:
         self._pending.append(entry)
         if self._task is None and not self._is_broken:
             self._task = asyncio.create_task(self._write())
 
+    def hasten(self) -> None:
+        """Write what was put without waiting for more."""
+        self._wanted.set()
+
     async def flush(self) -> None:
         """Return once all that was put is durable, or cannot be."""
+        self._flushes += 1
         self._wanted.set()
-        while self._task is not None:
-            await asyncio.shield(self._task)
-        self._wanted.clear()
+        try:
+            while self._task is not None:
+                await asyncio.shield(self._task)
+        finally:
+            self._flushes -= 1
+            self._end_haste()
 
     async def _write(self) -> None:
         try:
@@ -113,3 +123,8 @@ class EventWriter:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._gather_s):
                 await self._wanted.wait()
+        self._end_haste()
+
+    def _end_haste(self) -> None:
+        if not self._flushes:
+            self._wanted.clear()

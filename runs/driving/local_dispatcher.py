@@ -36,6 +36,8 @@ _HELD_S: Final = 1.0
 """A claim that takes longer waits for others who hold the store."""
 _LATE_S: Final = 7.0
 """Longer than a process that lives takes to renew its leases, once it can."""
+_GATHER_S: Final = 0.02
+"""What happens within one turn is written together, while Claude thinks."""
 
 
 class LocalDispatcher:
@@ -292,6 +294,8 @@ def make_local_dispatcher(
             checkpoints=checkpoints or LocalCheckpoints(config.runs),
             limits=config.limits,
             clean_up=clean_up,
+            gather_s=_GATHER_S,
+            starts_at_once=True,
             hide=config.hide,
             store_policy=outlast(config.store_wait_s),
         )

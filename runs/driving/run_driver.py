@@ -59,6 +59,8 @@ class DriveContext:
     clean_up: CleanUp
     gather_s: float = 0.0
     """How long events are gathered before they are written together."""
+    starts_at_once: bool = False
+    """Whether that a node begins is written without gathering more."""
     store_policy: RetryPolicy = STORE_POLICY
     """How long a store that cannot be written is waited for."""
     hide: Callable[[str], str] = str
@@ -257,6 +259,8 @@ class RunDriver:
         if "triggers" in data:
             self._barrier.hold(data["id"])
             self._reader.read_start(data)
+            if self._context.starts_at_once:
+                self._writer.hasten()
             return None
         question = self._reader.read_end(data)
         await self._writer.flush()
