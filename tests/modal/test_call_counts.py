@@ -28,7 +28,7 @@ class Ceiling:
 
 
 CEILINGS: Final[Mapping[str, Ceiling]] = {
-    "dicts": Ceiling(commits=30, reads=40, sandboxes=5, execs=34),
+    "dicts": Ceiling(commits=24, reads=30, sandboxes=5, execs=34),
     "database": Ceiling(commits=20, reads=30, sandboxes=5, execs=34),
 }
 
