@@ -28,10 +28,15 @@ _VARIABLES: Final = (
     *((name, "1") for name in _NOT_DOWNLOADED),
     *(("CYPRESS_INSTALL_BINARY", "0"), ("HUSKY", "0"), ("COREPACK_ENABLE_STRICT", "0")),
 )
+_PNPM_SETTINGS: Final = {
+    "store_dir": f"/workspace/{PNPM_STORE}",  # in the mount of the packages: by hard links
+    "verify_deps_before_run": "false",  # else scripts begin with an install, without a network
+}
 _PNPM_VARIABLES: Final = tuple(
-    (f"{prefix}_config_store_dir", f"/workspace/{PNPM_STORE}") for prefix in ("npm", "pnpm")
+    (f"{prefix}_config_{name}", value)
+    for prefix in ("npm", "pnpm")
+    for name, value in _PNPM_SETTINGS.items()
 )
-"""In the same mount as the packages: hard links, and no copies, lead to it."""
 _NODE_OF_PNPM: Final = {"11": 22}
 _SCRIPTS: Final = [
     f"{when}{what}" for what in ("prepare", "install", "prepublish") for when in ("", "pre", "post")

@@ -391,6 +391,13 @@ def test_a_node_comes_from_the_registry_only_where_the_machine_s_is_older(
     assert (ran.stdout == b"asked\n", ran.returncode == 0) == (installs, not installs)
 
 
+def test_pnpm_runs_scripts_without_an_install_before_each() -> None:
+    """Since pnpm 11 it does so by itself, and checks have no network."""
+    made = plan_setup(listed({"package.json": '{"packageManager": "pnpm@11.0.0"}'}))
+    assert made.variables["pnpm_config_verify_deps_before_run"] == "false"
+    assert made.variables["pnpm_config_store_dir"] == "/workspace/.pnpm-store"
+
+
 def test_what_rules_install_is_made_anew_for_a_manifest_alone() -> None:
     environment = plan_setup(listed({"pyproject.toml": PROJECT})).environment
     readme = b"diff --git a/README.md b/README.md\n--- a/README.md\n+++ b/README.md\n"
