@@ -111,8 +111,8 @@ async def test_an_answer_that_comes_late_does_not_take_the_page_back(world: Page
         nonlocal asked
         asked += 1
         if asked == 2:
-            held.set()
             answer = await route.fetch()
+            held.set()
             await late.wait()
             await route.fulfill(response=answer)
         else:
