@@ -1,3 +1,4 @@
+from .protocol import LEASE_S as LEASE_S
 from .protocol import LONGEST_PAUSE_S as LONGEST_PAUSE_S
 from .protocol import Deliveries as Deliveries
 from .protocol import Delivery as Delivery

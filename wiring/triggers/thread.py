@@ -39,6 +39,8 @@ class Thread(BaseModel):
     comment: int | None = None
     commenting: bool = False
     """Whether a comment may have been made whose number is not known."""
+    commenting_at: float = 0
+    """Since when, in Unix seconds."""
     shown: str = ""
     runs: list[str] = []
     """Newest last."""

@@ -7,7 +7,7 @@ from forge.core import Forge, find_comment
 from forge.triggers import RunStatus, is_ours, write_comment, write_note
 from graph.errors import CodingAgentError, RepositoryNotFound, RunNotFound
 from runs import RunService
-from runs.deliveries import Deliveries
+from runs.deliveries import LEASE_S, Deliveries
 from runs.model import RESUMABLE, Caller, RunRecord
 from wiring.triggers.thread import Thread
 
@@ -48,11 +48,12 @@ class ThreadComments:
             text = write_note(thread.note)
         if text and text != thread.shown:
             try:
-                await self._put(thread, text)
+                done = await self._put(thread, text, waits=at_work_s > 0)
             except CodingAgentError:
                 await self.keep_untold(thread)
                 raise
-            thread.shown, thread.told_at = text, time.time()
+            if done:
+                thread.shown, thread.told_at = text, time.time()
         thread.untold_since = None
         waits = bool(thread.told) or (run is not None and not run.final)
         await thread.keep(self._deliveries, live=waits)
@@ -63,7 +64,8 @@ class ThreadComments:
         thread.untold_since = thread.untold_since or now
         await thread.keep(self._deliveries, live=now - thread.untold_since < _UNTOLD_S)
 
-    async def _put(self, thread: Thread, text: str) -> None:
+    async def _put(self, thread: Thread, text: str, *, waits: bool) -> bool:
+        """Whether it says so now; who `waits` makes no comment that another is about to make."""
         if thread.comment is None and thread.commenting:
             thread.comment = await find_comment(
                 self._forge, thread.repo, thread.number, self._login, is_ours
@@ -72,11 +74,14 @@ class ThreadComments:
             try:
                 await self._forge.edit_comment(thread.repo, thread.comment, text)
             except RepositoryNotFound:  # somebody deleted it, and wants no other
-                return
-            return
-        thread.commenting = True
+                return True
+            return True
+        if waits and thread.commenting and time.time() - thread.commenting_at < LEASE_S:
+            return False
+        thread.commenting, thread.commenting_at = True, time.time()
         await thread.keep(self._deliveries, live=True)
         thread.comment = await self._forge.create_comment(thread.repo, thread.number, text)
+        return True
 
     async def _status(self, run: RunRecord, note: str) -> RunStatus:
         view = await self._runs.view(run.run_id, _READER) if run.final else {}
