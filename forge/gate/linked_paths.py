@@ -35,13 +35,15 @@ class TooManyWays(Exception):
 class LinkedPaths:
     """The links of one tree by their folded paths."""
 
-    def __init__(self, links: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, links: Mapping[str, Sequence[str]], *, most_names: int = _MOST_NAMES
+    ) -> None:
         """`links`: what the links of a path lead to; names that differ by case are one path.
 
         Raises TooManyWays.
         """
         self._links = links
-        self._left = _MOST_NAMES
+        self._left = most_names
         self._by_target: dict[str, list[str]] = {}
         for link in links:
             for target in sorted(set(self._resolve(link))):

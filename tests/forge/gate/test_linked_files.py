@@ -150,15 +150,16 @@ def test_a_way_is_what_a_file_system_makes_of_it(
 
 
 def test_links_to_deep_places_are_bounded_in_all() -> None:
-    began = time.process_time()
+    most = 500_000
     far = {f"l{number}": [f"l{number + 1}/{'x/' * 1900}"] for number in range(2000)}
     with pytest.raises(TooManyWays):
-        LinkedPaths(far)
-    links = LinkedPaths({f"l{number}": ["."] for number in range(5)})
+        LinkedPaths(far, most_names=most)
+    links = LinkedPaths({f"l{number}": ["."] for number in range(5)}, most_names=most)
+    one = list(links.others(f"{'a/' * 20}0"))
+    assert len(one) > 100
     every = (way for number in range(20_000) for way in links.others(f"{'a/' * 20}{number}"))
     with pytest.raises(TooManyWays):
         list(every)
-    assert time.process_time() - began < 40
 
 
 def test_many_links_and_long_paths_are_bounded() -> None:
