@@ -1,5 +1,6 @@
 """What checks come to: each run on the change, held against the base, and all summed up."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ async def _outcome_of(
         return Outcome(check, report, run, compare_stopped(run, await on_base.load(check)))
     if await is_gone(sandbox, check):
         return Outcome(check, run.report(check, "unavailable"), run, gone=True)
-    base = _with_moved(await on_base.find(check, deadline), check, files)
+    base = await _with_moved(await on_base.find(check, deadline), check, files)
     if not run.started and (base is None or not base.started):
         return Outcome(check, report, run)
     failures = compare_with_base(run, base)
@@ -143,10 +144,14 @@ async def _masked(
     return tuple(name for name in run.masked if name not in before)
 
 
-def _with_moved(base: CheckRun | None, check: Check, files: Sequence[FileDiff]) -> CheckRun | None:
+async def _with_moved(
+    base: CheckRun | None, check: Check, files: Sequence[FileDiff]
+) -> CheckRun | None:
     """What failed on the base, with the ids that moved tests have in the change, too."""
-    moved = moved_ids(base.failed_tests, files, check.folder) if base else ()
-    return base and base.model_copy(update={"failed_tests": (*base.failed_tests, *moved)})
+    if base is None:
+        return None
+    moved = await asyncio.to_thread(moved_ids, base.failed_tests, files, check.folder)
+    return base.model_copy(update={"failed_tests": (*base.failed_tests, *moved)})
 
 
 def baseline_of(outcomes: Sequence[BaseOutcome]) -> Validation:

@@ -36,7 +36,8 @@ from roles.briefing.untrusted_text import quote_untrusted
 from roles.tools.bash import reads_only
 from roles.tools.text_file import TextFile
 from roles.tools.written_files import WrittenFiles
-from sandbox.changes.parse_diff import Diff
+from sandbox.changes.moved_tests import moved_ids
+from sandbox.changes.parse_diff import Diff, file_diffs
 from sandbox.checks.could_start import words_of
 from sandbox.checks.coverage import _parents
 from sandbox.checks.tamper_findings import hint_findings
@@ -75,6 +76,10 @@ class Reader(NamedTuple):
     size: int = SIZE
 
 
+MOVED: Final = "diff --git a/{0} b/{1}\nrename from {0}\nrename to {1}\n"
+MANY_MOVED: Final = file_diffs(
+    "".join(MOVED.format(f"tests/test_{n}.py", f"t/test_{n}.py") for n in range(2000))
+)
 SECRET: Final = SecretForms(SecretStr("a1b2c3d4e5f6a7b8c9d0e1f2"))
 
 
@@ -112,6 +117,11 @@ READERS: Final[dict[str, Reader]] = {
         lambda text: hint_findings(Diff.read(text)),
         ("+# noqa: E501\n", "-assert a\n", "+a"),
         TEST,
+    ),
+    "ids of moved tests": Reader(
+        lambda text: moved_ids(text.split("\n"), MANY_MOVED, ""),
+        ("tests/test_1.py::a\n", "a-" * 100 + "\n", "a ", "a", ":"),
+        size=OUTPUT,
     ),
     "changed tests": Reader(
         lambda text: describe_test_changes(ChangeDiff.read(text).files),
