@@ -25,8 +25,8 @@ _REFUSED_SIGN_IN: Final = (
     "could not read Password",
     "Authentication failed",
 )
-_SIGN_IN: Final = re.compile(r"(?<=://)[^/\s@]{1,1000}+@")
-"""A user and password in an address, such as a proxy's."""
+_SIGN_IN: Final = re.compile(r"(?<=://)[^/\s]{1,1000}@")
+"""A user and password in an address, such as a proxy's; a password may hold an @ itself."""
 _DISK_FULL: Final = ("No space left on device", "Disk quota exceeded")
 _PRIVATE: Final = "umask 077 && "
 """Set by a shell, as every event loop can have it: not all of them take it as an option."""

@@ -94,8 +94,9 @@ async def test_the_token_is_taken_out_of_what_git_says() -> None:
     assert "***" in result.stderr
 
 
-async def test_a_password_in_an_address_is_taken_out_of_what_git_says() -> None:
-    address = "http://ada:open-sesame@proxy.invalid:x"
+@pytest.mark.parametrize("password", ["open-sesame", "open@sesame", "@open@@sesame@"])
+async def test_a_password_in_an_address_is_taken_out_of_what_git_says(password: str) -> None:
+    address = f"http://ada:{password}@proxy.invalid:x"
     result = await trusted().run("-c", f"alias.x=!echo bad proxy '{address}' >&2; exit 3", "x")
     assert result.stderr.strip() == "bad proxy http://***@proxy.invalid:x"
 
