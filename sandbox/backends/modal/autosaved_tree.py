@@ -14,7 +14,13 @@ from contextlib import contextmanager
 from typing import Unpack
 
 from graph import Base
-from graph.errors import CodingAgentError, RepositoryError, SandboxLost, StoreError
+from graph.errors import (
+    CodingAgentError,
+    PatchTooLarge,
+    RepositoryError,
+    SandboxLost,
+    StoreError,
+)
 from sandbox.core.protocol import ExecResult, RunOptions, Sandbox, Saved, TreeRestored
 from sandbox.tree.take_patch import take_change
 
@@ -153,6 +159,8 @@ class AutosavedTree(Sandbox):
         except asyncio.CancelledError:
             self._unsaved = True
             raise
+        except PatchTooLarge as error:  # it stays so until more is done
+            log.info("A tree's change cannot be saved as it is: %s", error.message)
         except (SandboxLost, RepositoryError, StoreError) as error:
             log.info("A tree's change cannot be saved now: %s", error.message)
             self._unsaved = True

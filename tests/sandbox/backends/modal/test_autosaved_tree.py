@@ -6,7 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from graph.errors import CodingAgentError, RoleSuperseded, SandboxLost, StoreUnavailable
+from graph.errors import (
+    CodingAgentError,
+    PatchTooLarge,
+    RoleSuperseded,
+    SandboxLost,
+    StoreUnavailable,
+)
 from sandbox.backends.modal.autosaved_tree import AutosavedTree
 from sandbox.core.protocol import Sandbox, Saved
 from sandbox.tree.take_patch import take_change
@@ -26,7 +32,8 @@ class Kept(Saved):
         self.held: asyncio.Event | None = None
         """Where there is one, the first save sets it and does not come to its end."""
         self.fault: CodingAgentError | None = None
-        """Met by the next save."""
+        """Met by the next save, which sets `met`."""
+        self.met = asyncio.Event()
 
     async def newest(self) -> tuple[bytes, float] | None:
         return None
@@ -37,6 +44,7 @@ class Kept(Saved):
             await asyncio.Event().wait()
         fault, self.fault = self.fault, None
         if fault:
+            self.met.set()
             raise fault
         self.patches.put_nowait(patch)
         if self.stale:
@@ -154,3 +162,14 @@ async def test_what_cannot_be_saved_for_a_moment_is_saved_a_moment_later(
         kept.fault = fault
         await tree.write("work.txt", b"done\n")
         assert b"+done" in await kept.next()
+
+
+async def test_what_is_too_large_is_tried_again_once_more_was_done(run: SampleRun) -> None:
+    async with lasting(run, 60, 0.02) as (tree, kept):
+        kept.fault = PatchTooLarge("It is too large.")
+        await tree.write("work.txt", b"done\n")
+        await asyncio.wait_for(kept.met.wait(), 20)
+        await asyncio.sleep(1)
+        assert kept.patches.empty()
+        await tree.run("echo more >> work.txt")
+        assert b"+more" in await kept.next()
