@@ -96,7 +96,7 @@ class InstallationTokens(Credentials):
         self._drop = drop
         self._tokens: dict[tuple[str, TokenUse], _Token] = {}
         self._installed: dict[str, tuple[float, Any]] = {}
-        """Installations, and when they were looked up, by the names of repositories."""
+        """Installations with all that is needed, and when they were looked up, by repository."""
         self._told: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.login = ""
@@ -204,9 +204,9 @@ class InstallationTokens(Credentials):
                 installation = await self._ask("the App's installation", "GET", path)
             except RepositoryNotFound:
                 raise _not_installed(full_name) from None
-            self._installed[full_name.lower()] = time.monotonic(), installation
             self.login = f"{installation['app_slug']}[bot]"
-        _check_installation(installation, full_name)
+            _check_installation(installation, full_name)
+            self._installed[full_name.lower()] = time.monotonic(), installation
         return installation
 
     async def _present_name(self, installation: Any, full_name: str) -> str:

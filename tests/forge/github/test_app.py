@@ -208,6 +208,18 @@ async def test_what_an_app_lacks_is_told_with_a_hint(
     assert side.forge.calls("POST", "/access_tokens") == 0
 
 
+@pytest.mark.parametrize(
+    "facts", [{"suspended": True}, {"permissions": {"contents": "read", "metadata": "read"}}]
+)
+async def test_what_was_lacking_is_there_at_once(side: TrustedSide, facts: dict[str, Any]) -> None:
+    ours, app = as_app(side)
+    side.forge.app = replace(app, **facts)
+    with pytest.raises(ForgeForbidden):
+        await ours.github.repository("octo/sample")
+    side.forge.app = app
+    assert (await ours.github.repository("octo/sample")).full_name == "octo/sample"
+
+
 async def test_one_that_is_suspended_meanwhile(side: TrustedSide) -> None:
     ours, _ = as_app(side, lasts_s=1)
     await ours.github.repository("octo/sample")
