@@ -35,9 +35,12 @@ class GitHubDeliveries(Connection, HookDeliveries):
         if not failed:
             return 0
         since = await self._tries("", back_to=min(int(row["id"]) for row in failed))
+        oldest = min((int(row["id"]) for row in since), default=0)
         tries = {int(row["id"]): row for row in (*since, *failed)}
+        lost = _failed([tries[each] for each in sorted(tries, reverse=True)])
         asked = 0
-        for number in _failed([tries[each] for each in sorted(tries, reverse=True)])[:_MOST_ASKED]:
+        # what came after an older one is not known: it may have been taken since
+        for number in [each for each in lost if each >= oldest][:_MOST_ASKED]:
             try:
                 await self._ask_as_app("a delivery", "POST", f"{_PATH}/{number}/attempts")
             except (ForgeRejected, RepositoryNotFound) as refused:  # too old, or gone

@@ -296,6 +296,20 @@ async def test_what_nobody_took_is_found_behind_hundreds_of_others(side: Trusted
     assert app.redelivered == [240]
 
 
+async def test_what_may_have_been_taken_since_is_left(side: TrustedSide) -> None:
+    """Of an App so busy that GitHub lists no longer all that came after what failed."""
+    ours, app = as_app(side)
+    rows = [
+        {"id": number, "guid": f"g{number}", "status_code": 202, "event": "push"}
+        for number in range(1300, 0, -1)
+    ]
+    for number, guid, status in ((1250, "lost", 0), (150, "old", 202), (100, "old", 502)):
+        rows[1300 - number] |= {"guid": guid, "status_code": status}
+    app.deliveries = rows
+    assert await ours.github.redeliver_failed() == 1
+    assert app.redelivered == [1250]
+
+
 async def test_where_all_was_taken_one_call_says_so(side: TrustedSide) -> None:
     ours, app = as_app(side)
     app.deliveries = [
