@@ -196,6 +196,9 @@ _MOCHA_INDENT = 7
 _SUBTEST = re.compile(r"(?P<indent> *)# Subtest: (?P<name>\S.*)")
 _NOT_OK = re.compile(r"(?P<indent> *)not ok \d+(?: -)? (?P<name>\S.*)")
 _EXCUSED = re.compile(r" # (?:todo|skip)\b", re.IGNORECASE)
+_SUITES = re.compile(
+    r" *+Test Suites: (?:\d+ failed, )?(?:(\d+) skipped, )?(?:\d+ passed, )?(\d+) of (\d+) total"
+)
 
 
 def _jest_and_vitest(lines: Lines) -> Iterator[str]:
@@ -244,12 +247,15 @@ def _tap(lines: Lines) -> Iterator[str]:
             yield " > ".join([*outer, match["name"]])
 
 
+def _is_cut_short(lines: Lines) -> bool:
+    """jest says `5 of 6 total` of suites that are skipped, too: those are not left out."""
+    suites = (match.groups("0") for match in map(_SUITES.match, lines) if match)
+    left_out = any(int(skipped) + int(ran) < int(every) for skipped, ran, every in suites)
+    return left_out or any(line.startswith("Bail out!") for line in lines)
+
+
 _VERSIONS = (
-    program_versions(
-        node="node --version",
-        npm="npm --version",
-        **{name: f"{name} --version" for name in _MANAGERS if name != "npm"},
-    )
+    program_versions(node="node --version", **{name: f"{name} --version" for name in _MANAGERS})
     + f"""
 for t in {" ".join(_RUNNERS)} eslint typescript prettier; do
   v=$(sed -n 's/^ *"version": *"\\([^"]*\\)".*/\\1/p' "node_modules/$t/package.json" 2>/dev/null |
@@ -307,7 +313,7 @@ JAVASCRIPT = Ecosystem(
     failures_begin=r" *FAIL +.*|  ● (?!Console$).*|  \d+ failing|✖ failing tests:|\s*not ok \d+.*",
     lists_failed=r"  \d+ failing|✖ failing tests:|Summary of all failing tests"
     r"|⎯+ Failed Tests \d+ ⎯+",
-    cut_short=any_line(r" *Test Suites: .* \d+ of \d+ total|Bail out!"),
+    cut_short=_is_cut_short,
     idle=any_line(r"No tests? (?:files? )?found, exiting with code 0"),
     noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*|\s*# Subtest: .*|\s*duration_ms: .*",
     probe=_probe,

@@ -350,6 +350,10 @@ RERUN = "error: test failed, to rerun pass `--lib`"
         ("--- FAIL: TestA (0.00s)", False),
         ("Test Suites: 1 failed, 2 of 9 total", True),
         ("Test Suites: 1 failed, 8 passed, 9 total", False),
+        ("Test Suites: 1 failed, 1 skipped, 4 passed, 5 of 6 total", False),
+        ("Test Suites: 1 failed, 1 skipped, 4 passed, 5 of 7 total", True),
+        ("Test Suites: 1 skipped, 2 of 3 total\nTest Suites: 1 failed, 1 of 2 total", True),
+        ("Bail out! no more", True),
         ("[INFO] core ............ FAILURE [  1.2 s]\n[INFO] app ............ SKIPPED", True),
     ],
 )
