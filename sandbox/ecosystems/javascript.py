@@ -300,7 +300,8 @@ JAVASCRIPT = Ecosystem(
         ReportReader(
             "node",
             failures_like(
-                r"✖ (\S.*?)(?: \([\d.]+ms\))?",
+                # behind the time stands why a failure is excused: `(0.5ms) # because`
+                r"✖ (?:(?=.*ms\)$)|(?!.* \([\d.]++ms\) # ))(\S.*?)(?: \([\d.]+ms\))?",
                 below=r"test at (\S.*?):\d+:\d+",
                 until=".*",
                 between=" > ",

@@ -67,6 +67,7 @@ TESTS = {
         'sum each "after each" hook: clean up for "first"',
     },
     "node_spec": {"a.test.js > adds", "a.test.js > inner"},
+    "node_spec_todo": {"a.test.js > inner", "a.test.js > named (1ms) # TODO"},
     "node_tap": {"adds", "suite > inner", "suite"},
     "pytest": {
         "tests/test_gone.py",
