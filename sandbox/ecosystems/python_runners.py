@@ -12,6 +12,7 @@ _UNLOADED = "unittest.loader._FailedTest"
 _UNITTEST_RAN = re.compile(r"Ran (\d{1,9}) tests? in ")
 _UNITTEST_SKIPPED = re.compile(r"(?:OK|FAILED) \((?:.*, )?skipped=(\d{1,9})")
 _NONE_RAN = re.compile(r"(?:=+ )?no tests ran in ")
+_UNITTEST_PROGRESS = re.compile(r"[sE]*+[.Fxu][.sEFxu]*+$|.*\.\.\. (?:ok|FAIL|expected failure)$")
 unittest_failures = failures_like(r"(?:FAIL|ERROR): (\S.*)", below="={70}", until=".*")
 _pytest_summary = failures_like(
     r"(?:FAILED|ERROR|SUBFAIL(?:ED)?(?:\[.*?\])?) (\S.*)",
@@ -39,15 +40,25 @@ def through_all(settings: str) -> str:
 
 
 def unittest_ran(lines: Lines) -> bool:
-    """`Ran 2 tests in 0.001s`: what could not be loaded, or was skipped, counts there, too."""
+    """`Ran 2 tests in 0.001s`: what could not be loaded, or was skipped, counts there, too.
+
+    It skips classes that it does not count: then what it says of each test decides.
+    """
     counted, skipped = _unittest_counts(lines)
-    return counted - skipped > sum(_UNLOADED in test for test in unittest_failures(lines))
+    unloaded = sum(_UNLOADED in test for test in unittest_failures(lines))
+    return counted - skipped > unloaded or (counted > unloaded and _some_ended(lines))
 
 
 def is_idle(lines: Lines) -> bool:
     """pytest says so; of unittest all tests that it counts were skipped."""
     counted, skipped = _unittest_counts(lines)
-    return any(map(_NONE_RAN.match, lines)) or 0 < counted <= skipped
+    skips_all = 0 < counted <= skipped and not _some_ended(lines)
+    return skips_all or any(map(_NONE_RAN.match, lines))
+
+
+def _some_ended(lines: Lines) -> bool:
+    """Whether unittest says of a test how it ended: by a mark in its line of dots, or by a word."""
+    return any(map(_UNITTEST_PROGRESS.match, lines))
 
 
 def _unittest_counts(lines: Lines) -> tuple[int, int]:

@@ -190,6 +190,63 @@ def test_reads_what_an_installed_runner_writes(
     assert failed_tests(done.stdout) == failed, done.stdout
 
 
+SKIPPED_CLASSES = """\
+import unittest
+
+
+class SumTest(unittest.TestCase):
+    def test_one(self):
+        {one}
+
+    def test_two(self):
+        {two}
+
+
+class SkippedTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        raise unittest.SkipTest("no database")
+
+    def test_skipped(self):
+        pass
+
+
+class AlsoSkippedTest(SkippedTest):
+    pass
+
+
+class SkippedAsWellTest(SkippedTest):
+    pass
+"""
+
+
+@pytest.mark.parametrize("verbose", [(), ("-v",)])
+@pytest.mark.parametrize(
+    ("one", "two", "ended"),
+    [
+        ("pass", "pass", True),
+        ("pass", "self.skipTest('no')", True),
+        ("self.fail()", "self.skipTest('no')", True),
+        ("self.skipTest('no')", "self.skipTest('no')", False),
+    ],
+)
+def test_classes_that_unittest_skips_and_does_not_count_hide_no_test_that_ended(
+    tmp_path: Path, verbose: tuple[str, ...], one: str, two: str, ended: bool
+) -> None:
+    (tmp_path / "test_sum.py").write_text(SKIPPED_CLASSES.format(one=one, two=two))
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest", *verbose],
+        cwd=tmp_path,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    report = read_report(done.stdout)
+    assert "Ran 2 tests" in done.stdout
+    assert (report.ran, report.idle) == (ended, not ended), done.stdout
+
+
 def test_reads_several_runners_in_one_output() -> None:
     both = failed_tests(PYTEST + CARGO)
     assert both == failed_tests(PYTEST) | failed_tests(CARGO)
@@ -245,6 +302,8 @@ def test_long_hostile_lines_take_no_long_time() -> None:
         "  1 failing\n" + "  1) a\n" * 100_000,
         "✖ a" + " (1" * 200_000,
         "a.py:1: x\n" * 90_000,
+        "Ran 1 test in 1s\n" + "s" * 300_000 + "." * 300_000 + "!",
+        "Ran 1 test in 1s\n" + "... ok" * 100_000,
     )
     for line in lines:
         failed_tests(line)
