@@ -33,18 +33,22 @@ class TriggerWorker:
         self._acts = acts
         self._look_s = look_s
         self._wanted = asyncio.Event()
+        """Another round is."""
+        self._arrived = False
+        """Whether a delivery may wait that nobody has asked for."""
         self._redelivered_at = -math.inf
         self._next = math.inf
         """When the first of those that were postponed is due."""
 
     def wake(self) -> None:
-        """There is something to do."""
+        """There is something to work off."""
+        self._arrived = True
         self._wanted.set()
 
     def on_event(self, event: LoggedEvent) -> None:
         """Show what became of a run."""
         if event.type in _SHOWN:
-            self.wake()
+            self._wanted.set()
 
     async def run(self) -> None:
         """Work for as long as the process lives."""
@@ -69,7 +73,7 @@ class TriggerWorker:
         self._next = math.inf
         await self._work_off_all()
         for name in await self._deliveries.live_threads():
-            if self._wanted.is_set():  # somebody waits for eyes, and nobody for a comment
+            if self._arrived:  # somebody waits for eyes, and nobody for a comment
                 await self._work_off_all()
             try:
                 await self._acts.show(name)
@@ -78,6 +82,7 @@ class TriggerWorker:
         await self._deliveries.forget(time.time())
 
     async def _work_off_all(self) -> None:
+        self._arrived = False
         while delivery := await self._deliveries.claim(time.time()):
             await self._work_off(delivery)
 

@@ -6,9 +6,13 @@ from contextlib import closing
 
 import pytest
 
+from runs.deliveries import Delivery, TableDeliveries
+from runs.model import DayLimits
 from tests.standins.github import Fault
+from tests.standins.shared_backend import MemoryTable
 from tests.support.polling import until
 from tests.wiring.triggers.conftest import World
+from wiring.triggers import ThreadActs, TriggerWorker
 from wiring.triggers.thread import Thread
 
 pytestmark = pytest.mark.slow
@@ -75,3 +79,44 @@ async def test_eyes_do_not_wait_for_comments_of_other_threads(world: World) -> N
     await asyncio.gather(working, return_exceptions=True)
     (eyes,) = [call for call in asked(world) if call.endswith("/reactions")]
     assert asked(world).index(eyes) < asked(world).index(last)
+
+
+class CountedDeliveries(TableDeliveries):
+    """Counts how often it is asked for what waits: each time all that is kept is read."""
+
+    asked = 0
+
+    async def claim(self, now: float) -> Delivery | None:
+        self.asked += 1
+        return await super().claim(now)
+
+
+async def test_a_round_asks_once_for_what_waits_however_many_threads_there_are(
+    world: World,
+) -> None:
+    """Also once the worker was woken, as it is by itself after an act was postponed."""
+    deliveries = CountedDeliveries(MemoryTable())
+    for number in (1, 2, 3):
+        world.hosted.issues[number] = ("Greet", "")
+        thread = Thread(repo="octo/sample", number=number, note="There is no run here.")
+        await thread.keep(deliveries, live=True)
+    acts = ThreadActs(deliveries, world.github, world.service, world.rules, DayLimits())
+    worker = TriggerWorker(deliveries, acts)
+    worker.wake()
+    await worker.drain(0)
+    assert len(world.ours) == 3
+    assert deliveries.asked == 1
+
+
+async def test_what_became_of_a_run_is_shown_at_once(world: World) -> None:
+    """The worker looks by itself once a minute only."""
+    world.service.observe(world.worker.on_event)
+    world.house.pace.hold("code")
+    await world.comment("/coding-agent greet twice")
+    working = asyncio.create_task(world.worker.run())
+    await world.house.pace.reached("code")
+    await until(lambda: bool(world.ours))
+    world.house.pace.let_go("code")
+    await until(lambda: "Done." in world.ours[0], 30)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
