@@ -197,9 +197,8 @@ def _unittest_commands(project: Project, files: Sequence[str]) -> Iterator[str]:
                 break
     for start, is_package, pattern in sorted(found):
         where = f" -s {start}" if start.name else ""
-        base = (
-            "src" if start.parts[:1] == ("src",) else start.parent
-        )  # packages without a file, too
+        below_src = len(start.parts) > 1 and start.parts[0] == "src"
+        base = "src" if below_src else start.parent  # packages without a file, too
         top = f" -t {base}" if is_package else ""
         named = "" if pattern == "test*.py" else f" -p '{pattern}'"
         yield f"python3 -m unittest discover{where}{top}{named}"

@@ -228,6 +228,10 @@ def test_commands_follow_the_files(files: dict[str, str], expected: tuple[str, .
             (f"PYTHONPATH=src {UNITTEST} -s src/a/b -t src",),
         ),
         (
+            ("src/__init__.py", "src/tests/__init__.py", "src/tests/test_a.py"),
+            (f"PYTHONPATH=src {UNITTEST} -s src -t .",),
+        ),
+        (
             ("a/__init__.py", "a/b/__init__.py", "a/b/test_a.py", "a/b/test_b.py"),
             (f"{UNITTEST} -s a -t .",),
         ),
