@@ -42,7 +42,7 @@ _REQUIREMENTS = (
     "tests-requirements.txt",
     "Pipfile",
 )
-_SETTINGS = r"setup\.cfg|tox\.(ini|toml)|\.?pytest\.ini|[^/]*requirements[^/]*\.txt"
+_SETTINGS = r"setup\.cfg|tox\.(ini|toml)|\.?pytest\.(ini|toml)|[^/]*requirements[^/]*\.txt"
 _MANIFESTS = rf"pyproject\.toml|setup\.py|noxfile\.py|Pipfile|{_SETTINGS}"
 _ROOTS = re.compile(
     rf"(?:.*/)?(?:pyproject\.toml|setup\.py|noxfile\.py|Pipfile)"
@@ -53,6 +53,7 @@ _ROOTS = re.compile(
 _SCRIPTS = tuple(f"{folder}run{link}tests.py" for folder in ("", "tests/") for link in ("", "_"))
 """Names of a project's own runner, such as that of Django's packages."""
 _DJANGO = re.compile(r"(?:\bdjango|\bdjango-admin|\bmanage\.py) test\b")
+_PYTEST_SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
 _TEST_FOLDERS = ("tests", "test", "testing")
 _MOST_NAMED = 20
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
@@ -67,10 +68,11 @@ def _tests(project: Project) -> Iterator[str]:
     in_src = any(name.startswith("src/") and name.endswith(".py") for name in files)
     path = "PYTHONPATH=src " if in_src else ""
     if _uses_pytest(project, files):
-        settings = project.text(
-            "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", ".pytest.ini"
-        )
-        where = _configured_below(project) or _named_otherwise(project)
+        below = _configured_below(project)
+        inner = (f"{below}/{name}" for name in _PYTEST_SETTINGS if below)
+        named = ("pyproject.toml", "setup.cfg", "tox.ini", *_PYTEST_SETTINGS, *inner)
+        settings = project.text(*named)
+        where = f" {below}" if below else _named_otherwise(project)
         yield f"{path}python3 -m pytest -q{through_all(settings)}{where}"
     elif project.has("manage.py"):
         yield f"{path}python3 manage.py test"
@@ -104,13 +106,13 @@ def _belongs_to_outer(project: Project) -> bool:
 
 def _configured_below(project: Project) -> str:
     """The folder of tests that has pytest's settings, where the project itself has none."""
-    if project.has("pytest.ini", ".pytest.ini") or re.search(
+    if project.has(*_PYTEST_SETTINGS) or re.search(
         r"(?m)^\[(?:tool\.pytest|tool:pytest|pytest)\b",
         project.text("pyproject.toml", "setup.cfg", "tox.ini"),
     ):
         return ""
-    folders = (name for name in _TEST_FOLDERS if project.has(f"{name}/pytest.ini"))
-    return next((f" {name}" for name in folders), "")
+    found = ((folder, name) for folder in _TEST_FOLDERS for name in _PYTEST_SETTINGS)
+    return next((folder for folder, name in found if project.has(f"{folder}/{name}")), "")
 
 
 def _named_otherwise(project: Project) -> str:
@@ -120,7 +122,7 @@ def _named_otherwise(project: Project) -> str:
     bases = {name: PurePosixPath(name).name for name in files}
     if any(fnmatch(base, "test_*.py") or base.endswith("_test.py") for base in bases.values()):
         return ""
-    if "python_files" in project.text("pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini"):
+    if "python_files" in project.text("pyproject.toml", "setup.cfg", "tox.ini", *_PYTEST_SETTINGS):
         return ""
     named = [name for name in sorted(files) if re.fullmatch(r"(?:\w[\w-]*/)*tests?\.py", name)]
     return "".join(f" {name}" for name in named[:_MOST_NAMED])
@@ -157,7 +159,7 @@ def _uses_pytest(project: Project, files: Sequence[str]) -> bool:
     return (
         bool(project.owned(_ROOTS, "pytest"))
         or bool(project.owned(_ROOTS, "test functions") and not project.owned(_ROOTS, "unittest"))
-        or project.has("pytest.ini", ".pytest.ini")
+        or project.has(*_PYTEST_SETTINGS)
         or any(PurePosixPath(name).name == "conftest.py" for name in files)
         or re.search(r"\bpytest\b", project.text(*_MENTION_PYTEST)) is not None
     )

@@ -433,6 +433,10 @@ AMONG_TESTS = [
     ({"a.py": "", "tests/tox.ini": "[pytest]\n"}, (PYTEST,)),
     ({"a.py": "", "tests/pytest.ini": "[pytest]\n"}, (f"{PYTEST} tests",)),
     ({"pytest.ini": "", "tests/pytest.ini": "[pytest]\n"}, (PYTEST,)),
+    ({"pytest.toml": "", "tests/pytest.ini": "[pytest]\n"}, (PYTEST,)),
+    ({"a.py": "", "test/.pytest.toml": "[pytest]\n"}, (f"{PYTEST} test",)),
+    ({"a.py": "", "tests/pytest.ini": "addopts = -x\n"}, (f"{PYTEST} --maxfail=0 tests",)),
+    ({"pytest.ini": "", "tests/pytest.ini": "addopts = -x\n"}, (PYTEST,)),
     (
         {"pyproject.toml": "", "tests/integration/pyproject.toml": "pytest\n"},
         (PYTEST, f"cd tests/integration && {PYTEST}"),
@@ -544,6 +548,8 @@ def test_what_tests_import_is_built_before_them_where_it_is_not_there() -> None:
     [
         ("pytest.ini", "[pytest]\naddopts = -x\n", True),
         ("pytest.ini", "[pytest]\naddopts = -rxXs -p no:xdist\ntestpaths = -x\n", False),
+        ("pytest.toml", '[pytest]\naddopts = ["-x"]\n', True),
+        (".pytest.toml", '[pytest]\naddopts = ["--maxfail", "1"]\n', True),
         ("setup.cfg", "[tool:pytest]\naddopts =\n    -ra\n\n    --exitfirst\n", True),
         ("tox.ini", "[pytest]\r\naddopts = -qvx --tb=short\r\n", True),
         ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = ["-ra", "--maxfail=2"]\n', True),
