@@ -333,7 +333,7 @@ class Session(Generic[AnswerT]):
             self._turns.report_lost(index, turn)
             if isinstance(message, AssistantMessage):
                 key = f"{self._task.step}.{turn}.{message.attempt}"
-                self._meter.report(key, message.model, message.usage)
+                self._turns.report(message, key)
                 self._turns.keeper.report(message, key)
                 if isinstance(after, UserMessage) and after.calls:
                     self._tools.emit_again(message, after, key)

@@ -122,6 +122,8 @@ class AssistantMessage(_Message):
     stop_reason: str
     stop_details: Block | None = None
     usage: Usage
+    usage_reckoned: bool = False
+    """Whether the endpoint left something of it unsaid: it tells of no prompt in the cache."""
     model: str
     request_id: str | None = None
 

@@ -70,7 +70,8 @@ class Turns:
         said = (
             m for m in reversed(self.transcript.conversation) if isinstance(m, AssistantMessage)
         )
-        if (newest := next(said, None)) and newest.model == self.requests.model:
+        newest = next(said, None)
+        if newest and newest.model == self.requests.model and not newest.usage_reckoned:
             age = max(0.0, time.time() - newest.asked_at)
             self.cached.note(self._prompt(), newest.usage, self.cached.clock() - age)
 
@@ -108,6 +109,10 @@ class Turns:
         """What makes a prompt the continuation of another."""
         messages = self.transcript.conversation
         return messages[0], self.requests.count_cleared(messages)
+
+    def report(self, reply: AssistantMessage, key: str) -> None:
+        """Say what a reply has cost."""
+        self.meter.report(key, reply.model, reply.usage, reckoned=reply.usage_reckoned)
 
     def report_lost(self, index: int, turn: int) -> None:
         """Say what the requests have cost that brought no answer to a message."""
@@ -162,9 +167,10 @@ class Turns:
     ) -> None:
         usage = with_reckoned(reply.usage, reserved, reply.content)
         known = {"model": self.requests.model, "asked_at": asked_at, "usage": usage}
-        await self.transcript.append(AssistantMessage(**vars(reply) | known, attempt=attempt))
-        reckoned = usage != reply.usage
-        self.meter.report(key, self.requests.model, usage, reckoned=reckoned)
+        known |= {"attempt": attempt, "usage_reckoned": usage != reply.usage}
+        message = AssistantMessage(**vars(reply) | known)
+        await self.transcript.append(message)
+        self.report(message, key)
 
     def _retry_without_beta(self, key: str, attempt: int, failed: AttemptFailed) -> None:
         """Go on as with an endpoint that does not know what was asked of it beside the ordinary."""

@@ -284,12 +284,12 @@ def _used(**counts: Any) -> Callable[[list[bytes]], list[bytes]]:
     return all_edited(change)
 
 
-def _unused(event: Any) -> None:
+def unused(event: Any) -> None:
     event.get("message", event).pop("usage", None)
 
 
 ODD_COUNTS: tuple[Any, ...] = (-5, None, 1e30, [1], {})
-NO_COUNTS = [all_edited(_unused), *(_used(all=value) for value in ODD_COUNTS)]
+NO_COUNTS = [all_edited(unused), *(_used(all=value) for value in ODD_COUNTS)]
 
 
 @pytest.mark.parametrize("change", NO_COUNTS)
@@ -308,7 +308,7 @@ async def test_a_reply_that_does_not_say_what_it_used_is_reckoned(
 ) -> None:
     """Else no budget would ever be spent at such an endpoint."""
     judged = ScriptedReply((tool_use("judge", {"verdict": "good", "why": "It adds."}),))
-    async with serve(Changed(all_edited(_unused), judged)) as (_, claude):
+    async with serve(Changed(all_edited(unused), judged)) as (_, claude):
         end = await bench.run(claude)
         before = bench.ears.of("usage")
         await bench.run(claude)
