@@ -109,10 +109,7 @@ class UserMessage(_Message):
 
 
 class AssistantMessage(_Message):
-    """A whole reply, its content as it came; `attempt` is the request that brought it.
-
-    `asked_at` is when that was sent, in Unix seconds.
-    """
+    """A whole reply as it came; `attempt` brought it, sent at `asked_at` (Unix seconds)."""
 
     role: Literal["assistant"] = "assistant"
     attempt: int

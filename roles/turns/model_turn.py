@@ -98,7 +98,7 @@ class Turns:
                 if self._shows_what_is_refused(failed):
                     self._retry_without_pictures(key, attempt, failed)
                     continue
-                await self._count_lost(key, batcher.reported)
+                await self._count_lost(key, batcher.reported, reserved)
                 await self._wait_or_raise(key, attempt, pauses, failed)
                 continue
             self.cached.note(prompt, reply.usage, asked_at)
@@ -204,20 +204,18 @@ class Turns:
 
         One of which nothing was heard yet may have cost its prompt.
         """
-        known = reported or reserved.model_copy(update={"output_tokens": 0})
         try:
-            await asyncio.shield(self._count_lost(key, known, reckoned=reported is None))
+            await asyncio.shield(self._count_lost(key, reported or Usage(), reserved))
         except CodingAgentError as error:
             log.warning("the cost of a reply that was cut off is not kept: %s", error)
 
-    async def _count_lost(
-        self, key: str, reported: Usage | None, *, reckoned: bool = False
-    ) -> None:
-        """Count what a reply has cost that did not come to its end, as far as that is known."""
-        await self.transcript.note_lost(reported, reckoned=reckoned)
-        if reported is not None:
-            model = self.requests.model
-            self.meter.report(key, model, reported, replies=0, reckoned=reckoned)
+    async def _count_lost(self, key: str, reported: Usage | None, reserved: Usage) -> None:
+        """Count what a reply has cost that did not come to its end: nothing if it did not begin."""
+        known = None if reported is None else with_reckoned(reported, reserved, [])
+        reckoned = known != reported
+        await self.transcript.note_lost(known, reckoned=reckoned)
+        if known is not None:
+            self.meter.report(key, self.requests.model, known, replies=0, reckoned=reckoned)
 
     def _emit_retry(self, key: str, attempt: int, wait_s: float, reason: str) -> None:
         event = Retry(
