@@ -1,6 +1,7 @@
 """Grades of changes by a task's hidden tests, in this machine's sandbox."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from graph.errors import PatchUnusable
 from graph.files import store_change
 from runs.driving import LocalRunFiles
 from runs.model import RunIds
+from sandbox.checks import KeptResults, SandboxChecks
 from wiring.machine import Machine
 from wiring.task_repositories import LocalTaskRepositories
 
@@ -28,6 +30,7 @@ class TaskTrial:
     checks: tuple[Check, ...]
     environment: Environment
     deadline: float
+    judge: SandboxChecks
     _steps: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def validate(self, change: str, tests: str) -> Validation:
@@ -41,7 +44,7 @@ class TaskTrial:
         run, step = RunFolder.of(self.machine.runs, self.run_id), next(self._steps)
         ref = await asyncio.to_thread(store_change, run, step, "coder", patch)
         await services.repositories.read_change(self.run_id, self.base, ref)
-        return await services.checks.validate(
+        return await self.judge.validate(
             self.run_id, self.base, ref, self.checks, self.environment, self.deadline
         )
 
@@ -52,6 +55,11 @@ class TaskGrader:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._repositories = LocalTaskRepositories(machine)
+        kept = KeptResults(machine.baselines, timeout_s=machine.settings.command_timeout_s)
+        self._judge = SandboxChecks(
+            runs=machine.runs, sandboxes=machine.sandboxes, kept=kept, most_names=sys.maxsize
+        )
+        """Names all that fails: no run's record has to hold it."""
 
     async def grade(self, task: EvaluationTask, patch: str) -> Grade:
         """By the hidden tests beside the repository's own checks. Raises CodingAgentError.
@@ -80,7 +88,8 @@ class TaskGrader:
             found = await services.checks.find(run_id, base, (), only=False)
             wanted = PreparationRequest(run_id, base, (), found.checks, deadline)
             environment = await services.preparation.environment(wanted)
-            yield TaskTrial(machine, run_id, base, found.checks, environment, deadline)
+            judge = self._judge
+            yield TaskTrial(machine, run_id, base, found.checks, environment, deadline, judge)
         finally:
             await services.close_run(run_id)
             await LocalRunFiles(machine.runs).remove(run_id)

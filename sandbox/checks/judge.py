@@ -27,7 +27,8 @@ from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.registry import calls_runner
 
 log = logging.getLogger(__name__)
-_MOST_NAMES: Final = 50
+MOST_NAMES: Final = 50
+"""As many as a state and an event can hold."""
 _MOST_SHOWN: Final = 10
 _NO_FAILURES: Final = Failures()
 
@@ -171,16 +172,16 @@ def baseline_of(outcomes: Sequence[BaseOutcome]) -> Validation:
     )
 
 
-def validation_of(outcomes: Sequence[Outcome]) -> Validation:
-    """All outcomes together."""
+def validation_of(outcomes: Sequence[Outcome], most_names: int = MOST_NAMES) -> Validation:
+    """All outcomes together; of each kind of failures it names so many."""
     failures = [outcome.failures for outcome in outcomes]
-    new = _names(name for each in failures for name in each.new)
+    new = _names((name for each in failures for name in each.new), most_names)
     return Validation(
         status="failed" if new else _status([each for each in outcomes if not each.gone]),
         commands=tuple(outcome.report for outcome in outcomes),
         new_failures=new,
-        known_failures=_names(name for each in failures for name in each.preexisting),
-        flaky=_names(name for each in failures for name in each.flaky),
+        known_failures=_names((name for each in failures for name in each.preexisting), most_names),
+        flaky=_names((name for each in failures for name in each.flaky), most_names),
         findings=tuple(filter(None, map(_gap, outcomes))),
     )
 
@@ -256,9 +257,9 @@ def _finding(rule: str, message: str) -> ValidationFinding:
     return ValidationFinding(rule=rule, severity="warning", message=message)
 
 
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    """Each once, as many as a state and an event can hold."""
+def _names(names: Iterable[str], most: int = MOST_NAMES) -> tuple[str, ...]:
+    """Each once, and how many more there are."""
     distinct = tuple(dict.fromkeys(names))
-    if len(distinct) <= _MOST_NAMES:
+    if len(distinct) <= most:
         return distinct
-    return (*distinct[:_MOST_NAMES], f"… and {len(distinct) - _MOST_NAMES} more")
+    return (*distinct[:most], f"… and {len(distinct) - most} more")

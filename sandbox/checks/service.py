@@ -29,6 +29,7 @@ from sandbox.checks.base_results import BaseResults
 from sandbox.checks.changelog_finding import changelog_findings
 from sandbox.checks.coverage import find_packages, find_uncovered
 from sandbox.checks.judge import (
+    MOST_NAMES,
     BaseOutcome,
     baseline_of,
     on_base_of,
@@ -71,10 +72,16 @@ class SandboxChecks(Checks):
     """Runs checks in trees of their own, which are gone when it returns."""
 
     def __init__(
-        self, *, runs: Path, sandboxes: Sandboxes, kept: KeptResults | None = None
+        self,
+        *,
+        runs: Path,
+        sandboxes: Sandboxes,
+        kept: KeptResults | None = None,
+        most_names: int = MOST_NAMES,
     ) -> None:
-        """Baselines are `kept` for later runs."""
+        """Baselines are `kept` for later runs. Of a change's failures `most_names` are told."""
         self._runs = runs
+        self._most_names = most_names
         self._sandboxes = sandboxes
         self._kept = kept
         self._begun: dict[str, str] = {}
@@ -179,7 +186,7 @@ class SandboxChecks(Checks):
                 hints = await asyncio.to_thread(hint_findings, read)
                 found = await without_known_suppressions(hints, read, sandbox) + of_set_up
                 outcomes = await outcomes_of(sandbox, checks, on_base, deadline, read.files)
-                validation = validation_of(outcomes)
+                validation = validation_of(outcomes, self._most_names)
                 if of_set_up and environment.fixed:
                     validation = await judged_without(validation, environment, sandbox)
             found += (uncovered := await find_uncovered(read, outcomes, packages))

@@ -174,10 +174,16 @@ async def test_a_wrong_change_that_was_claimed_is_told(evaluation: Evaluation) -
         assert "1 of 2 (50%)" in text
 
 
-async def test_a_test_that_fails_on_the_base_too_must_pass(evaluation: Evaluation) -> None:
+@pytest.mark.parametrize("others", [0, 60])
+async def test_a_test_that_fails_on_the_base_too_must_pass(
+    evaluation: Evaluation, others: int
+) -> None:
+    """Also where so many others fail that a run's record does not name it."""
     known = "# as reported\n"
     names = ("test_half (test_stats.MeanTest)", "test_half (test_stats.MeanTest.test_half)")
     hidden = ROUNDING.hidden["test_stats.py"]
+    for number in range(others):
+        hidden += f"\n    def test_a{number}(self):\n        self.fail()\n"
     task = replace(
         ROUNDING,
         files={**ROUNDING.files, "test_stats.py": hidden},

@@ -80,7 +80,12 @@ async def mining(rules_cache: Path) -> AsyncIterator[Mining]:
 async def test_a_pull_request_with_tests_becomes_a_task(mining: Mining) -> None:
     repo = await mining.host(ROUNDING, EMPTY)
     repo.repository.issues[7] = ("mean() drops the half", "It should be exact.")
-    add_pull(repo, 1, ROUNDING.solution, ROUNDING.hidden, body="Divides by /.\n\nFixes #7")
+    halves = "".join(
+        f"\n    def test_half{number}(self):\n        self.assertEqual(mean([1, 2]), 1.5)\n"
+        for number in range(60)
+    )
+    hidden = {"test_stats.py": ROUNDING.hidden["test_stats.py"] + halves}
+    add_pull(repo, 1, ROUNDING.solution, hidden, body="Divides by /.\n\nFixes #7")
     add_pull(repo, 2, EMPTY.solution, EMPTY.hidden, body="See #7. Fixes #404")
     ended = await mining.run(repo)
     assert ended.code == 0, ended.out + ended.err
@@ -97,7 +102,8 @@ async def test_a_pull_request_with_tests_becomes_a_task(mining: Mining) -> None:
     )
     assert ("stats.py" in first["patch"], "test_stats" in first["patch"]) == (True, False)
     assert "test_half" in first["test_patch"]
-    assert any("test_half" in name for name in first["FAIL_TO_PASS"])
+    assert len(first["FAIL_TO_PASS"]) == 61
+    assert all("test_half" in name for name in first["FAIL_TO_PASS"])
     assert tasks[f"{repo.repository.full_name.replace('/', '__')}-2"][
         "problem_statement"
     ].startswith("Pull 2")
