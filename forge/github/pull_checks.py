@@ -14,7 +14,7 @@ from forge.core.own_checks import OWN_CHECKS
 from forge.core.pull_checks import CheckRun, CommitAuthor, PullChecks, PullState
 from forge.core.retry import TransientError, Unprocessable
 from forge.github.answers import read_login
-from forge.github.connection import Connection, send
+from forge.github.connection import Connection, make_storage_client, send
 from graph import unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
 
@@ -164,7 +164,7 @@ async def _fetch_end(address: str) -> str:
     try:
         async with (
             asyncio.timeout(_TIMEOUT_S),
-            httpx.AsyncClient(follow_redirects=False) as client,
+            make_storage_client() as client,
             client.stream("GET", address) as answer,
         ):
             if not answer.is_success:

@@ -6,6 +6,7 @@ from typing import Final
 import httpx
 
 from forge.core.conversations import Attachment
+from forge.github.connection import make_storage_client
 
 _TIMEOUT_S: Final = 20.0
 
@@ -13,11 +14,14 @@ _TIMEOUT_S: Final = 20.0
 async def fetch_attachment(
     address: str, most_bytes: int, timeout_s: float = _TIMEOUT_S
 ) -> Attachment:
-    """The content as it is; no redirect is followed. What does not come says why."""
+    """The content as it is; no redirect is followed. What does not come says why.
+
+    Raises ForgeUnavailable where nothing at all can be fetched.
+    """
     try:
         async with (
             asyncio.timeout(timeout_s),
-            httpx.AsyncClient(follow_redirects=False) as client,
+            make_storage_client() as client,
             client.stream("GET", address, headers={"Accept-Encoding": "identity"}) as answer,
         ):
             if answer.is_redirect:
