@@ -49,6 +49,14 @@ def _select(words: Sequence[str], tests: Sequence[str]) -> str:
     return shlex.join([*words, "--", "--exact", *names])
 
 
+_NEXTEST = r"\s*+Summary \[ *+[\d.]++s\] "
+_FAILED_OF_NEXTEST = failures_like(
+    r"\s++(?:TRY \d++ )?(?:FAIL(?: \+ LEAK)?|LEAK-FAIL|TIMEOUT|TMT|SIG\w++|ABORT|XFAIL)"
+    r" \[[ >]*+[\d.]++s\] (?:\([ \d]++/[ \d]++\) )?(\S.*)",
+    below=_NEXTEST + ".*",
+    until=r"\S.*",
+)
+"""Of those that it lists at its end: before, it tells of a failure that it tries again, too."""
 _STOPS = re.compile(r"error: test failed, to rerun pass |\s*+Cancell?ing due to test failure")
 _COUNTED = re.compile(r"error: \d++ targets? failed:")
 _TOLD = re.compile(r"test (?P<id>\S+)(?: - should panic)? \.\.\. (?P<end>ok|FAILED)")
@@ -115,11 +123,18 @@ RUST = Ecosystem(
             ),
             any_line(r"test \S.* \.\.\. (?:ok|FAILED)$"),
         ),
+        ReportReader(
+            "cargo nextest",
+            _FAILED_OF_NEXTEST,
+            any_line(_NEXTEST + r"(?:\d++/)?[1-9]\d*+ tests? run: "),
+        ),
     ),
-    counts=r"test result: \w+\. (\d+ passed; \d+ failed).*",
+    counts=r"test result: \w+\. (\d+ passed; \d+ failed).*"
+    rf"|{_NEXTEST}[\d/]++ tests? run: (\d++ passed.*)",
     failures_begin=r"failures:|error(?:\[E\d+\])?: .*",
     cut_short=_is_cut_short,
-    noise=r"test \S.* \.\.\. ok|\s+(?:Compiling|Downloaded|Downloading|Checking|Running) .*",
+    noise=r"test \S.* \.\.\. ok|\s+PASS \[.*"
+    r"|\s+(?:Compiling|Downloaded|Downloading|Checking|Running) .*",
     select=_select,
     tell=_tell,
     told=_told,

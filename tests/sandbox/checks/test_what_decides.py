@@ -19,6 +19,7 @@ NONE_RAN = {
     "python3 -m unittest discover": "Ran 2 tests in 0.000s\n\nOK (skipped=2)",
     "go test ./...": "?   \texample.com/a\t[no test files]",
     "cargo test": "running 0 tests\n\ntest result: ok. 0 passed; 0 failed; 0 ignored",
+    "cargo nextest run": "     Summary [   0.001s] 0 tests run: 0 passed, 4 skipped",
     "npx jest --passWithNoTests": "No tests found, exiting with code 0",
     "npx vitest run": "No test files found, exiting with code 0",
     "npx mocha": "\n  0 passing (1ms)",
@@ -30,6 +31,8 @@ SOME_RAN = {
     "python3 -m unittest": "Ran 2 tests in 0.000s\n\nOK (skipped=1)",
     "cargo test": "test result: ok. 0 passed; 0 failed; 0 ignored\n\ntest a ... ok\n"
     "test result: ok. 1 passed; 0 failed; 0 ignored",
+    "cargo nextest run && cargo test --doc": "     Summary [   0.012s] 500 tests run: 500 passed, "
+    "0 skipped\n   Doc-tests a\n\nrunning 0 tests\n\ntest result: ok. 0 passed; 0 failed",
     "go test ./...": "?   \tb/a\t[no test files]\nok  \tb/c\t0.001s",
     "our-runner test": "57 tests in 1.2s",
     "make test": "test result: ok. 0 passed; 0 failed; 0 ignored",

@@ -17,6 +17,7 @@ TESTS = {
         "whole whole",
         "sum src/lib.rs - add",
     },
+    "cargo_nextest": {"sum tests::adds", "sum::whole waits", "sum::whole deep::aborts"},
     "deno": {
         "adds in ./src/sum_test.ts",
         "steps ... second step ... inner in ./src/sum_test.ts",
@@ -227,6 +228,9 @@ def test_what_is_no_problem_of_a_place_is_none(output: str) -> None:
         ("[INFO] Tests run: 0, Failures: 0", False),
         ("0 examples, 0 failures, 1 error occurred outside of examples", False),
         ("> Task :test FAILED", False),
+        ("     Summary [   0.012s] 500 tests run: 500 passed, 0 skipped", True),
+        ("     Summary [   0.012s] 1/2 tests run: 0 passed, 1 failed, 0 skipped", True),
+        ("     Summary [   0.001s] 0 tests run: 0 passed, 4 skipped", False),
         ("error: could not compile `sum` (lib) due to 1 previous error", False),
     ],
 )
