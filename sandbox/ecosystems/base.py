@@ -155,6 +155,8 @@ class Ecosystem:
     """Whether a runner says that it left tests out because others had failed."""
     idle: Callable[[Lines], bool] = never
     """Whether a runner says that it ran no test, in other words than by counts of none."""
+    tells_too_little: Callable[[Lines], bool] = never
+    """Whether a runner may have run tests of which it does not tell."""
     noise: str = ""
     """A line that says no more than that something passed, or how far a run is."""
 

@@ -58,6 +58,8 @@ _FAILED_OF_NEXTEST = failures_like(
 )
 """Of those that it lists at its end: before, it tells of a failure that it tries again, too."""
 _STOPS = re.compile(r"error: test failed, to rerun pass |\s*+Cancell?ing due to test failure")
+_TARGET = re.compile(r"\s++(?:Running (?!`)|Doc-tests )\S")
+_HARNESS = re.compile(r"running \d++ tests?$")
 _COUNTED = re.compile(r"error: \d++ targets? failed:")
 _TOLD = re.compile(r"test (?P<id>\S+)(?: - should panic)? \.\.\. (?P<end>ok|FAILED)")
 
@@ -97,6 +99,16 @@ def _plan(project: Project) -> InstallPlan:
     return InstallPlan((step,))
 
 
+def _tells_too_little(lines: Lines) -> bool:
+    """Of a target with `harness = false` it says no more than that it runs."""
+    untold = False
+    for line in lines:
+        if _TARGET.match(line) and untold:
+            return True
+        untold = (untold or _TARGET.match(line) is not None) and not _HARNESS.match(line)
+    return untold
+
+
 def _is_cut_short(lines: Lines) -> bool:
     """With `--no-fail-fast` it counts the targets that failed, at the end."""
     return any(map(_STOPS.match, lines)) and not any(map(_COUNTED.match, lines))
@@ -133,6 +145,7 @@ RUST = Ecosystem(
     rf"|{_NEXTEST}[\d/]++ tests? run: (\d++ passed.*)",
     failures_begin=r"failures:|error(?:\[E\d+\])?: .*",
     cut_short=_is_cut_short,
+    tells_too_little=_tells_too_little,
     noise=r"test \S.* \.\.\. ok|\s+PASS \[.*"
     r"|\s+(?:Compiling|Downloaded|Downloading|Checking|Running) .*",
     select=_select,

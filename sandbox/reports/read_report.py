@@ -59,11 +59,16 @@ def read_report(output: str) -> Report:
         ran=ran,
         counts=", ".join(f"{number} {word}" for word, number in sums.items())[:_LONGEST],
         lacking=next(filter(None, map(_lacking, lines)), ""),
-        idle=not ran and (_tells_of_none(sums) or any(each.idle(lines) for each in ECOSYSTEMS)),
+        idle=not ran and _is_idle(lines, sums),
         cut_short=any(each.cut_short(lines) for each in ECOSYSTEMS),
         of_tests=bool(tests),
         listed=any(map(_LISTS.fullmatch, lines[cut + 1 :])),
     )
+
+
+def _is_idle(lines: list[str], sums: Counter[str]) -> bool:
+    told = not any(each.tells_too_little(lines) for each in ECOSYSTEMS)
+    return (told and _tells_of_none(sums)) or any(each.idle(lines) for each in ECOSYSTEMS)
 
 
 def _tells_of_none(sums: Counter[str]) -> bool:

@@ -420,6 +420,27 @@ def test_a_runner_says_that_it_left_tests_out(output: str, cut_short: bool) -> N
     assert read_report(output).cut_short is cut_short
 
 
+LIBRARY = "     Running unittests src/lib.rs (target/debug/deps/a-01)\n\nrunning 0 tests\n"
+NONE = "\ntest result: ok. 0 passed; 0 failed; 0 ignored\n"
+OWN = "     Running tests/ui.rs (target/debug/deps/ui-02)\nall 12 cases hold\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "idle"),
+    [
+        (f"{LIBRARY}{NONE}", True),
+        (f"{LIBRARY}{NONE}{LIBRARY}{NONE}   Doc-tests a\n\nrunning 0 tests\n{NONE}", True),
+        (f"{LIBRARY}{NONE}     Running `target/debug/a`\n", True),
+        (f"{LIBRARY}{NONE}{OWN}", False),
+        (f"{OWN}{LIBRARY}{NONE}", False),
+        (f"{LIBRARY}{NONE}{OWN}   Doc-tests a\n\nrunning 0 tests\n{NONE}", False),
+    ],
+)
+def test_a_target_without_cargo_s_harness_may_have_run_tests(output: str, idle: bool) -> None:
+    report = read_report(output)
+    assert (report.idle, report.ran) == (idle, False)
+
+
 def test_a_list_of_failures_behind_a_cut_is_whole() -> None:
     cut = "[… 99 bytes left out …]"
     assert read_report(f"a\n{cut}\n{PYTEST}").listed
