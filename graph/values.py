@@ -269,7 +269,7 @@ class ValidationFinding(Finding):
     """What a change does to tests and checks, or what of it was not validated.
 
     `base_tests`: a check that passes fails with the base's. `no_tests`: it tells of no test, where
-    on the base it did. `base_stopped`: tests fail to which the base did not come in its time.
+    on the base it did. `base_stopped`: tests fail of which the base's run does not tell.
     `nothing_ran`: it says that it ran none. `cut_short`: after a known failure it left tests out,
     or said too much to be read. `masked`: it passes, and reports failures that the base has not.
     """

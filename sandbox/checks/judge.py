@@ -121,10 +121,12 @@ async def _outcome_of(
         return Outcome(check, report, run, compare_stopped(run, await on_base.load(check)))
     if await is_gone(sandbox, check):
         return Outcome(check, run.report(check, "unavailable"), run, gone=True)
-    base = await _with_moved(await on_base.find(check, deadline), check, files)
+    base = await on_base.find(check, deadline)
     if not run.started and (base is None or not base.started):
         return Outcome(check, report, run)
-    failures = compare_with_base(run, base)
+    names = base.failed_tests if base else ()
+    moved = await asyncio.to_thread(moved_ids, names, files, check.folder)
+    failures = compare_with_base(run, base, moved)
     failures = await run_failures_again(sandbox, check, run, failures, on_base, deadline)
     if failures.flaky:
         await on_base.forget(check)
@@ -143,16 +145,6 @@ async def _masked(
     base = await on_base.find(check, deadline)
     before = {*base.masked, *base.failed_tests} if base else frozenset[str]()
     return tuple(name for name in run.masked if name not in before)
-
-
-async def _with_moved(
-    base: CheckRun | None, check: Check, files: Sequence[FileDiff]
-) -> CheckRun | None:
-    """What failed on the base, with the ids that moved tests have in the change, too."""
-    if base is None:
-        return None
-    moved = await asyncio.to_thread(moved_ids, base.failed_tests, files, check.folder)
-    return base.model_copy(update={"failed_tests": (*base.failed_tests, *moved)})
 
 
 def baseline_of(outcomes: Sequence[BaseOutcome]) -> Validation:
@@ -243,7 +235,7 @@ def _gap(outcome: Outcome) -> ValidationFinding | None:
         if outcome.masked:
             text = "passes, and reports failures that are not on the base"
             return _finding("masked", f"{shown} {text}: {listed}")
-        text = "fails, and on the base it was stopped before it came to these"
+        text = "fails, and its run on the base does not tell whether these fail there, too"
         return _finding("base_stopped", f"{shown} {text}: {listed}")
     if outcome.passed and not outcome.conclusive:
         return _finding("nothing_ran", f"{shown} passes, and says that it ran no test")

@@ -34,11 +34,34 @@ async def run_failures_again(
     """The failures that remain; those that do not fail again are flaky.
 
     So is one that now fails on the base, too, where it had passed. One that passes alone and fails
-    again among the others is the change's doing.
+    again among the others is the change's doing. Of very many that are unknown some are tried.
     """
-    names = (*failures.new, *failures.unknown)
-    if not names or len(names) > _MOST or run.limit or not run.started or check.kind != "test":
+    count = len(failures.new) + len(failures.unknown)
+    if not count or run.limit or not run.started or check.kind != "test":
         return failures
+    if count <= _MOST:
+        return await _run_all_again(sandbox, check, run, failures, on_base, deadline)
+    if not failures.unknown:
+        return failures
+    first = Failures(unknown=failures.unknown[:_MOST])
+    some = await _run_all_again(sandbox, check, run, first, on_base, deadline)
+    return Failures(
+        new=(*failures.new, *some.new),
+        preexisting=(*failures.preexisting, *some.preexisting),
+        unknown=(*some.unknown, *failures.unknown[_MOST:]),
+        flaky=some.flaky,
+    )
+
+
+async def _run_all_again(
+    sandbox: Sandbox,
+    check: Check,
+    run: CheckRun,
+    failures: Failures,
+    on_base: BaseResults,
+    deadline: float,
+) -> Failures:
+    names = (*failures.new, *failures.unknown)
 
     async def on_change(command: FolderCommand) -> CheckRun | None:
         return await run_check(sandbox, command, min(deadline, time.time() + _patience_s(run)))

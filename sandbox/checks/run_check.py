@@ -30,8 +30,10 @@ class CheckRun(Value):
     it says of how many passed and failed, as far as it came, `lacking` what it says of a module or
     a tool that is not installed. `too_late`: the deadline was there
     before it ended, or, without a `limit`, before it began. `complete` says whether it names all
-    that fails: it went through all tests, and its output is whole. `idle`: it says that it ran no
-    test. `masked` are tests that it reports as failed though it passes, as behind `|| true`.
+    that fails: it went through all tests, and its output is whole. `held_up`: its output is
+    whole, and it left out tests that it leaves out again while the same ones fail. `idle`: it says
+    that it ran no test. `masked` are tests that it reports as failed though it passes, as behind
+    `|| true`.
     """
 
     command: str
@@ -47,6 +49,7 @@ class CheckRun(Value):
     counts: str = ""
     lacking: str = ""
     complete: bool = True
+    held_up: bool = False
     idle: bool = False
     masked: tuple[str, ...] = ()
 
@@ -103,6 +106,8 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
     shown = cut_middle(result.text, _SHOWN_PASSED)
     if not passed:
         shown = await asyncio.to_thread(excerpt, result.text, _SHOWN_FAILED)
+    cut = bool(result.dropped) and not report.listed
+    ends_first = report.stops_at_first or bool(_ENDS_FIRST.search(check.command))
     return CheckRun(
         command=check.shell,
         exit_code=result.exit_code,
@@ -116,12 +121,8 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
         compared=report.ran and bool(report.failed) and not passed and not result.limit,
         lacking="" if passed else report.lacking,
         too_late=result.limit == "time" and time.time() >= deadline,
-        complete=passed
-        or not (
-            report.cut_short
-            or _ENDS_FIRST.search(check.command)
-            or (result.dropped and not report.listed)
-        ),
+        complete=passed or not (report.cut_short or ends_first or cut),
+        held_up=not passed and report.cut_short and not (ends_first or cut),
         idle=report.idle,
         masked=tuple(sorted(report.failed)) if passed and report.of_tests else (),
     )

@@ -148,7 +148,8 @@ async def _difference(
         return None
     names = ", ".join(name[:_LONGEST] for name in failed[:_MOST_NAMES])
     more = f" and {len(failed) - _MOST_NAMES} more" if len(failed) > _MOST_NAMES else ""
-    on_its_own = "" if failures.new else ", and the base itself was stopped before it came to these"
+    untold = ", and the base's own run does not tell whether these fail there, too"
+    on_its_own = "" if failures.new else untold
     text = (
         "passes with the change's tests and check configuration; with those of the base it fails"
         f"{on_its_own}: {names}{more}"

@@ -153,6 +153,8 @@ class Ecosystem:
     """A line below which a runner lists all that failed, at the end of what it says."""
     cut_short: Callable[[Lines], bool] = never
     """Whether a runner says that it left tests out because others had failed."""
+    stops_at_first: Callable[[Lines], bool] = never
+    """Whether it says that it ended at so many failures, whichever came first."""
     idle: Callable[[Lines], bool] = never
     """Whether a runner says that it ran no test, in other words than by counts of none."""
     tells_too_little: Callable[[Lines], bool] = never

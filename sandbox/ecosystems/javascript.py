@@ -315,6 +315,7 @@ JAVASCRIPT = Ecosystem(
     lists_failed=r"  \d+ failing|✖ failing tests:|Summary of all failing tests"
     r"|⎯+ Failed Tests \d+ ⎯+",
     cut_short=_is_cut_short,
+    stops_at_first=_is_cut_short,
     idle=any_line(r"No tests? (?:files? )?found, exiting with code 0"),
     noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*|\s*# Subtest: .*|\s*duration_ms: .*",
     probe=_probe,

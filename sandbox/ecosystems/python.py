@@ -309,6 +309,7 @@ PYTHON = Ecosystem(
     failures_begin=r"=+ (?:FAILURES|ERRORS) =+|={70}",
     lists_failed=r"=+ short test summary info =+",
     cut_short=any_line(r"!{3,} .*(?:stopping after \d+ failure|Interrupted: )"),
+    stops_at_first=any_line(r"!{3,} .*stopping after \d+ failure"),
     idle=is_idle,
     noise=r"[.sxXFEu]{2,200}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
     r"|.* (?:\.\.\. ok|PASSED +\[ *\d+%\])",

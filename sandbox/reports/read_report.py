@@ -32,8 +32,9 @@ class Report:
     just failed to be loaded. `counts`: how many passed and failed, in the runner's words, added up.
     `lacking`: the first that it says of a module or a tool that is not installed. `idle`: whether
     it says that no test was run. `cut_short`: whether it says that tests were left out after others
-    had failed. `listed`: whether it lists at its end, behind any cut, what failed. `of_tests`:
-    whether those that failed are tests.
+    had failed; `stops_at_first`: that it ended at so many failures, whichever came first. `listed`:
+    whether it lists at its end, behind any cut, what failed. `of_tests`: whether those that failed
+    are tests.
     """
 
     failed: frozenset[str]
@@ -42,6 +43,7 @@ class Report:
     lacking: str = ""
     idle: bool = False
     cut_short: bool = False
+    stops_at_first: bool = False
     listed: bool = False
     of_tests: bool = False
 
@@ -61,6 +63,7 @@ def read_report(output: str) -> Report:
         lacking=next(filter(None, map(_lacking, lines)), ""),
         idle=not ran and _is_idle(lines, sums),
         cut_short=any(each.cut_short(lines) for each in ECOSYSTEMS),
+        stops_at_first=any(each.stops_at_first(lines) for each in ECOSYSTEMS),
         of_tests=bool(tests),
         listed=any(map(_LISTS.fullmatch, lines[cut + 1 :])),
     )

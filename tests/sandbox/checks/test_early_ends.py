@@ -12,6 +12,7 @@ from sandbox.checks.new_failures import Failures, compare_with_base
 from sandbox.checks.run_check import CheckRun
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
+from sandbox.reports.read_report import read_report
 from tests.support.graph.environments import environment_of
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
@@ -81,8 +82,104 @@ async def test_failures_in_what_was_cut_out_of_an_output_may_be_new(data_dir: Pa
     assert [finding.rule for finding in found.findings] == ["cut_short"]
 
 
-def ended(*tests: str, complete: bool) -> CheckRun:
-    return CheckRun(command="check", exit_code=1, failed_tests=tests, complete=complete)
+def ended(*tests: str, complete: bool, held_up: bool = False, ran: bool = True) -> CheckRun:
+    return CheckRun(
+        command="check",
+        exit_code=1,
+        failed_tests=tests,
+        complete=complete,
+        held_up=held_up,
+        ran=ran,
+    )
+
+
+HELD_UP = ended("a", "b", complete=False, held_up=True)
+
+
+@pytest.mark.parametrize(
+    ("run", "base", "new"),
+    [
+        (ended("a", "b", "c", complete=False, held_up=True), HELD_UP, ("c",)),
+        (ended("a", "m", "c", complete=False, held_up=True), HELD_UP, ("c",)),
+        (ended("a", "c", complete=False, held_up=True), HELD_UP, ()),
+        (ended("a", "b", "c", complete=True), HELD_UP, ()),
+        (ended("a", "b", "c", complete=False), HELD_UP, ()),
+        (ended("a", "b", "c", complete=False, held_up=True), ended("a", "b", complete=False), ()),
+        (ended("c", complete=False, held_up=True), ended(complete=False, held_up=True), ()),
+        (ended("c", complete=True, ran=False), HELD_UP, ("c",)),
+        (ended("c", complete=False, ran=False), HELD_UP, ()),
+    ],
+)
+def test_what_known_failures_hold_up_came_no_further_than_the_base(
+    run: CheckRun, base: CheckRun, new: tuple[str, ...]
+) -> None:
+    found = compare_with_base(run, base, {"m": "b"})
+    assert found.new == new
+    assert found.unknown == (() if new else ("c",))
+
+
+MODULES = {f"test_{n:02}.py": "import app\n\ndef test_a():\n    pass\n" for n in range(30)}
+
+
+@pytest.mark.parametrize("breaks", ["raise ValueError", "import no_such_module"])
+async def test_very_many_modules_that_a_change_breaks_beside_a_broken_one(
+    data_dir: Path, options: BackendOptions, install: str, breaks: str
+) -> None:
+    files = {"app.py": "", "test_broken.py": "import no_such_name\n", **MODULES}
+    run = sample_run(data_dir, files, backend=Bubblewrap(options))
+    change = await run.make_change(f"echo '{breaks}' >> app.py")
+    found = await validate(run, change, install, "python3 -m pytest -q")
+    assert (found.status, found.known_failures) == ("failed", ("test_broken.py",))
+    assert set(found.new_failures) == set(MODULES)
+    assert found.findings == ()
+
+
+REACTOR = """\
+cat core
+echo '[INFO] core ............ FAILURE [  0.1 s]'
+echo '[INFO] web ............. SKIPPED'
+exit 1
+"""
+KNOWN = "[ERROR] core.A.known -- Time elapsed: 0.1 s <<< FAILURE!\n"
+
+
+async def test_what_breaks_in_a_module_whose_known_failure_holds_up_others(data_dir: Path) -> None:
+    run = sample_run(data_dir, {"core": KNOWN, "run.sh": REACTOR})
+    change = await run.make_change(f"echo '{KNOWN.replace('known', 'new').strip()}' >> core")
+    found = await validate(run, change, "true", "bash run.sh")
+    assert (found.status, found.new_failures) == ("failed", ("core.A.new",))
+    assert found.known_failures == ("core.A.known",)
+
+
+PANIC = """\
+echo '--- FAIL: TestBad (0.00s)'
+echo 'panic: bad [recovered]'
+printf 'FAIL\\tx/p\\t0.1s\\n'
+for n in $(cat broken); do echo "--- FAIL: Test$n (0.00s)"; done
+printf '%s\\tx/q\\t0.1s\\n' "$(cat end)"
+exit 1
+"""
+
+
+async def test_very_many_tests_that_break_beside_a_panic_that_is_known(data_dir: Path) -> None:
+    run = sample_run(data_dir, {"broken": "", "end": "ok  ", "run.sh": PANIC})
+    change = await run.make_change("seq 30 > broken; echo FAIL > end")
+    found = await validate(run, change, "true", "bash run.sh")
+    assert (found.status, found.known_failures) == ("failed", ("x/p TestBad",))
+    assert set(found.new_failures) == {f"x/q Test{n + 1}" for n in range(30)}
+
+
+async def test_some_of_very_many_unknown_ones_are_tried_on_the_base(
+    data_dir: Path, options: BackendOptions, install: str
+) -> None:
+    """A known failure that is mended held up tests, and the change breaks those."""
+    files = {"app.py": "", "test_broken.py": "import later\n", **MODULES}
+    run = sample_run(data_dir, files, backend=Bubblewrap(options))
+    change = await run.make_change("touch later.py; echo 'raise ValueError' >> app.py")
+    found = await validate(run, change, install, "python3 -m pytest -q")
+    assert (found.status, found.known_failures) == ("failed", ())
+    assert set(found.new_failures) < set(MODULES)
+    assert len(found.new_failures) == 20
 
 
 def test_a_base_that_ended_early_knows_nothing_of_what_it_did_not_come_to() -> None:
@@ -91,3 +188,20 @@ def test_a_base_that_ended_early_knows_nothing_of_what_it_did_not_come_to() -> N
         preexisting=("a",), unknown=("b",)
     )
     assert compare_with_base(ended(complete=True), base) == Failures(new=("check",))
+
+
+@pytest.mark.parametrize(
+    ("line", "stops_at_first"),
+    [
+        ("!!!!!!!!!! Interrupted: 1 error during collection !!!!!!!!!!", False),
+        ("!!!!!!!!!! stopping after 1 failures !!!!!!!!!!", True),
+        ("!!!!!!!!!! xdist.dsession.Interrupted: stopping after 1 failures !!!!!!!!!!", True),
+        ("Test Suites: 1 failed, 1 of 3 total", True),
+        ("[INFO] web ............. SKIPPED", False),
+    ],
+)
+def test_what_leaves_tests_out_says_whether_it_stops_at_the_first(
+    line: str, stops_at_first: bool
+) -> None:
+    report = read_report(f"{line}\n")
+    assert (report.cut_short, report.stops_at_first) == (True, stops_at_first)
