@@ -73,6 +73,7 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
     assert (ended.code, len(ended.out.split())) == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

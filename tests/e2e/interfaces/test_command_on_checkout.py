@@ -148,6 +148,7 @@ async def test_uncommitted_work_is_the_branchs_first_commit_where_asked(home: Ho
         assert (repo / path.decode()).read_bytes() == content
 
 
+@pytest.mark.slow
 async def test_nothing_to_do_is_3(home: Home) -> None:
     repo = home.checkout("nothing")
     script: Script = {"planner": [nothing("It greets already.")]}
@@ -250,6 +251,7 @@ async def test_all_runs_are_watched_from_another_process(home: Home) -> None:
         await watching.wait()
 
 
+@pytest.mark.slow
 async def test_ctrl_c_is_130_and_what_is_left_after_all_is_1(home: Home) -> None:
     repo, silence, prompt = home.checkout("interrupted"), Silence(), "Greet until Ctrl-C."
     script = small_change(coder=[shell(MORNING), silence], reviewer=[])

@@ -162,6 +162,7 @@ def test_links_to_deep_places_are_bounded_in_all() -> None:
         list(every)
 
 
+@pytest.mark.slow
 def test_many_links_and_long_paths_are_bounded() -> None:
     began = time.process_time()
     loops = {f"l{number}": ["."] for number in range(50)}

@@ -126,6 +126,7 @@ async def hosted(forge: GitHubStandIn, repository: Path) -> HostedRepository:
     return await forge.add_repository("octo/sample", repository)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plants", groups(1), ids=lambda plants: plants[0].name)
 @pytest.mark.skipif(missing() is not None, reason=f"no sandbox here: {missing()}")
 async def test_a_change_out_of_such_a_tree_fires_nothing(

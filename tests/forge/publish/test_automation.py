@@ -83,6 +83,7 @@ async def test_a_forks_rights_are_others(side: TrustedSide) -> None:
     assert "at the push" not in row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["@octocat closes #1.yml", "<img src=x>.yml", "`x` ![a](b).yml", "a\n### b.yml"]
 )

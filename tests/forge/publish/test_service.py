@@ -157,6 +157,7 @@ async def test_a_later_change_goes_on_the_same_pull_request(side: TrustedSide) -
     assert "A test is missing." not in pull.body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "fault"),
     [
@@ -242,6 +243,7 @@ async def test_without_the_right_to_push_nothing_is_pushed(side: TrustedSide) ->
         await publish(side, base, change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "hint"),
     [
@@ -311,6 +313,7 @@ async def test_a_cut_push_that_came_through_is_carried_on(side: TrustedSide) -> 
     assert head(side, f"{BRANCH}^") == first
 
 
+@pytest.mark.slow
 async def test_somebody_elses_commits_on_the_branch_stay(side: TrustedSide) -> None:
     base, change = await a_change(side)
     tree = head(side, "main^{tree}")

@@ -136,6 +136,7 @@ def test_very_many_are_not_each_looked_for_in_all_of_the_old_content(
     assert_linear(lambda pair: catalogue.find([pair]), make, 30_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -15,7 +15,7 @@ from tests.modal_plane import Plane, connected, deploy
 from tests.modal_plane import modal_plane as open_plane
 from tests.modal_plane.availability import need_containers
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.modal_plane import Plane
 
+pytestmark = pytest.mark.slow
 MEGABYTE = 1 << 20
 
 

@@ -118,6 +118,7 @@ def test_what_moves_or_is_shown_in_a_document_silences_nothing() -> None:
         assert len(told(diff("docs/guide.md", f"+    {line}"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("silences", ["# noqa: E", "os._exit "])
 def test_many_lines_are_read_in_one_pass(silences: str) -> None:
     def lines(count: int) -> str:
@@ -145,6 +146,7 @@ def test_facts_are_bounded_and_fenced() -> None:
     assert shown.count("</test_facts>") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begin", "part", "end"),
     [

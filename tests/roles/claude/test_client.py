@@ -491,6 +491,7 @@ def test_every_status_has_a_class() -> None:
         assert failed.repeatable == (status >= 500 or status in {408, 409, 429, 499}), status
 
 
+@pytest.mark.slow
 def test_the_client_takes_no_aiohttp_along_and_leaves_it_to_others() -> None:
     """In a process of its own: in this one it is imported long since."""
     program = """\

@@ -106,6 +106,7 @@ async def killed_and_cancelled(service: RunService, run_id: str) -> None:
         await service.resume(run_id, ME)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped", [killed, killed_and_cancelled])
 @pytest.mark.parametrize("ended", [cancelled, incomplete])
 async def test_a_resumed_run_that_is_stopped_at_any_moment_does_nothing_twice(

@@ -28,6 +28,7 @@ from tests.standins.services.run_service import (
 from tests.support.polling import until
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("node", ["plan", "code", "publish"])
 async def test_a_run_whose_process_was_killed_goes_on_by_itself(house: House, node: str) -> None:
     house.pace.hold(node)

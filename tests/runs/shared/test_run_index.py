@@ -119,6 +119,7 @@ class Told:
                 return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 async def test_counting_removed_runs_changes_no_answer(tmp_path: Path, seed: int) -> None:
     """Two janitors at a time, and readers that know nothing yet or what was true before."""

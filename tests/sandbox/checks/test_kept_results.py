@@ -107,6 +107,7 @@ async def test_what_fails_by_chance_is_told_and_not_kept(data_dir: Path) -> None
     assert not (await bench.baseline(*bench.next_run(1))).kept
 
 
+@pytest.mark.slow
 async def test_what_was_stopped_or_cannot_start_is_not_kept(data_dir: Path) -> None:
     bench = bench_of(data_dir, "import time; time.sleep(60)", Limits(timeout_s=2))
     assert (await bench.baseline(RUN, bench.run.base)).commands[0].status == "stopped"

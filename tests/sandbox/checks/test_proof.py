@@ -222,6 +222,7 @@ WHOLES = {
 }
 
 
+@pytest.mark.slow
 @needs("node")
 @pytest.mark.parametrize("case", WHOLES)
 async def test_a_command_that_cannot_be_narrowed_is_run_whole_without_the_change(
@@ -300,6 +301,7 @@ REPORTS = {
 """By runner: a file of tests, the test in it, what the runner says of that on the base."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", REPORTS)
 async def test_what_a_runner_reports_of_the_whole_is_the_proof(
     run: SampleRun, install: str, runner: str
@@ -328,6 +330,7 @@ async def test_what_has_no_code_needs_no_proof(run: SampleRun, install: str) -> 
     assert validation.proof is None
 
 
+@pytest.mark.slow
 async def test_tests_inside_of_sources_and_of_other_runners_are_told_as_not_tried(
     run: SampleRun, install: str
 ) -> None:

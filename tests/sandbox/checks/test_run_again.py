@@ -80,6 +80,7 @@ async def test_a_test_that_fails_once_is_flaky_and_nobody_s_fault(
     assert validation.commands[0].status == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", SLOW)
 async def test_a_test_that_fails_again_is_new_beside_a_flaky_one(
     sample: SampleRun, install: str, command: str
@@ -131,6 +132,7 @@ async def test_what_fails_on_the_base_by_now_too_is_flaky(data_dir: Path) -> Non
     assert validation.flaky == ("test_a (test_a.ATest.test_a)",)
 
 
+@pytest.mark.slow
 async def test_a_base_that_was_stopped_knows_nothing_of_what_it_did_not_come_to(
     data_dir: Path,
 ) -> None:
@@ -162,6 +164,7 @@ async def test_a_test_of_a_stopped_base_is_tried_there_alone(data_dir: Path) -> 
     assert validation.status == "failed"
 
 
+@pytest.mark.slow
 async def test_pytest_names_what_failed_whatever_the_project_lets_it_name(
     sample: SampleRun, install: str
 ) -> None:

@@ -195,6 +195,7 @@ async def test_a_module_that_prints_what_a_missing_one_prints_has_failed(
     assert validation.status == "failed"
 
 
+@pytest.mark.slow
 async def test_a_stopped_check_is_stopped_and_never_repeated(data_dir: Path) -> None:
     run = sample_run(data_dir, {"run.sh": "exit 1\n"}, limits=Limits(timeout_s=4))
     change = await run.make_change("echo 'echo begun; sleep 60' > run.sh")
@@ -208,6 +209,7 @@ async def test_a_stopped_check_is_stopped_and_never_repeated(data_dir: Path) -> 
     assert not list(run.folder.checks.iterdir())  # the base was not asked
 
 
+@pytest.mark.slow
 async def test_a_check_that_no_longer_ends_is_the_change_s_where_the_base_is_known(
     data_dir: Path,
 ) -> None:
@@ -222,6 +224,7 @@ async def test_a_check_that_no_longer_ends_is_the_change_s_where_the_base_is_kno
     assert [report.status for report in validation.commands] == ["stopped", "stopped"]
 
 
+@pytest.mark.slow
 async def test_what_is_no_main_check_may_be_stopped(data_dir: Path) -> None:
     run = sample_run(data_dir, {"a": "1\n"}, limits=Limits(timeout_s=4))
     change = await run.make_change("echo 2 > a")

@@ -108,6 +108,7 @@ TRICKS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trick", [pytest.param(name, marks=needs(TRICKS[name][1].split()[0])) for name in TRICKS]
 )

@@ -122,6 +122,7 @@ async def test_the_broken_change_fails_without_a_trick(run: SampleRun, sandbox: 
     assert (await sandbox.run("git status --porcelain")).text == BROKEN_ALONE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trick", TRICKS)
 async def test_what_talks_pytest_over_is_put_back(
     run: SampleRun, sandbox: Sandbox, trick: str

@@ -79,6 +79,7 @@ def busy_processor() -> Iterator[int]:
         loop.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 @pytest.mark.skipif(not Path(PYTHON).exists(), reason=f"needs {PYTHON}")
 async def test_a_command_that_others_starve_has_longer(data_dir: Path, busy_processor: int) -> None:

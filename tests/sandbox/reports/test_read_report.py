@@ -156,6 +156,7 @@ class SumTest(unittest.TestCase):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("runner", "failed"),
     [
@@ -280,6 +281,7 @@ def test_an_address_in_memory_does_not_make_another_test_of_it() -> None:
     assert failed_tests(line) == {"test_a.py::test_b[<object at 0x>]"}
 
 
+@pytest.mark.slow
 def test_long_hostile_lines_take_no_long_time() -> None:
     lines: tuple[str, ...]
     lines = (

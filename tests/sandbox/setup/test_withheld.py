@@ -22,7 +22,7 @@ from tests.support.graph.environments import environment_of
 from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 WITHHELD = [("stale", "requirements.txt")]
 
 

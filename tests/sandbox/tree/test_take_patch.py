@@ -358,6 +358,7 @@ async def test_files_of_the_base_are_no_leftovers_whatever_their_name(data_dir: 
     assert taken.left_behind == ()
 
 
+@pytest.mark.slow
 async def test_too_many_leftovers_are_counted(run: SampleRun) -> None:
     sandbox = await run.open()
     await said(

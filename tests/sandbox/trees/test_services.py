@@ -96,6 +96,7 @@ async def test_what_only_wants_a_service_runs_without(sample: SampleRun) -> None
     assert again.text.endswith("ran\n")
 
 
+@pytest.mark.slow
 async def test_nothing_of_a_service_outlives_the_command(sample: SampleRun) -> None:
     beats = "while :; do date +%N > /workspace/beat; sleep 0.05; done"
     forks = f"setsid bash -c '{beats}' & trap '' TERM; {SERVER.command}"
@@ -161,6 +162,7 @@ async def test_a_change_is_not_to_blame_for_a_service_that_is_not_there(data_dir
     assert validation.commands[0].output.startswith(f"{LACKS_SERVICE}dead ended before")
 
 
+@pytest.mark.slow
 async def test_what_is_declared_holds_where_set_up_took_too_long(data_dir: Path) -> None:
     config = 'setup = ["sleep 60"]\nservices = ["redis"]\nenv = {A = "b"}\n'
     run = sample_run(data_dir, {".coding-agent.toml": config}, limits=Limits(timeout_s=60))

@@ -145,6 +145,7 @@ def rest_of(reader: socket.socket) -> bytes:
     return bytes(got)
 
 
+@pytest.mark.slow
 async def test_readers_that_do_not_read_are_dropped_and_may_come_back(house: House) -> None:
     run_id = await long_log(house, events=300)
     app = make_app(lambda: house.open(max_readers=40), stream_times=StreamTimes(send=0.5))

@@ -123,6 +123,7 @@ async def test_output_that_this_machines_disk_does_not_take_is_an_error(data_dir
     assert said.splitlines() == ["0 1048576", "1 True"]
 
 
+@pytest.mark.slow
 async def test_a_child_that_holds_the_output_open_holds_nobody_up() -> None:
     script = "setsid sleep 30 & echo $!"
     program = await asyncio.create_subprocess_exec(

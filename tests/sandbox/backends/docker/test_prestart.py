@@ -86,6 +86,7 @@ async def test_one_on_a_folder_that_was_replaced_is_not_used(
     await sandbox.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [0, 1, 3, 8])
 async def test_a_command_that_is_cancelled_leaves_nothing(
     backend: Docker, programs: Path, data_dir: Path, steps: int

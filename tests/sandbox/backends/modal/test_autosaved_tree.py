@@ -18,7 +18,7 @@ from sandbox.core.protocol import Sandbox, Saved
 from sandbox.tree.take_patch import take_change
 from tests.support.sandbox.sample_run import SampleRun
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 
 class Kept(Saved):
