@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from graph.calls import RetryPolicy, retry
+from graph.calls import RetryPolicy, retry, to_the_end
 from graph.errors import StoreFull
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,10 @@ def map_full_disk() -> Iterator[None]:
 
 
 async def outlast_full_disk(write: Callable[[], T], policy: RetryPolicy = _POLICY) -> T:
-    """What `write` gives, on a thread; called again where what was paid for finds no space."""
+    """What `write` gives, on a thread; called again where what was paid for finds no space.
+
+    Who is cancelled meanwhile knows that nothing is written any more.
+    """
 
     def mapped() -> T:
         with map_full_disk():
@@ -40,4 +43,6 @@ async def outlast_full_disk(write: Callable[[], T], policy: RetryPolicy = _POLIC
         if attempt == 1:
             log.warning("what is to be kept waits: %s", error)
 
-    return await retry(lambda: asyncio.to_thread(mapped), policy, on=StoreFull, tell=tell)
+    return await retry(
+        lambda: to_the_end(asyncio.to_thread(mapped)), policy, on=StoreFull, tell=tell
+    )
