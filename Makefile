@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 # Compiled once, not by each of the processes that tests and the demo start.
 export PYTHONDONTWRITEBYTECODE =
@@ -15,11 +15,11 @@ demo: $(STAMP) system
 
 test: $(STAMP)
 	@sh scripts/system-packages tests
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n 6 -m "not slow"
 
 test-slow: $(STAMP)
 	@sh scripts/system-packages slow-tests
-	$(PYTEST) -m slow --timeout 900
+	$(PYTEST) -n 4 -m slow --timeout 900
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
