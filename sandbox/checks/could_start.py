@@ -29,7 +29,10 @@ async def could_start(sandbox: Sandbox, check: FolderCommand, exit_code: int | N
 
 
 async def is_gone(sandbox: Sandbox, check: Check) -> bool:
-    """Whether nothing is left of the folder that a found check is for but what git ignores."""
+    """Whether nothing is left of the folder that a found check is for but what git ignores.
+
+    Asked before the change's code runs, which may remove what git goes by, or the folder itself.
+    """
     if check.source != "repository" or not check.folder:
         return False
     left = (
@@ -38,7 +41,8 @@ async def is_gone(sandbox: Sandbox, check: Check) -> bool:
     none = (
         'xargs -0 -r -n 500 sh -c \'for f; do [ ! -e "$f" ] && [ ! -L "$f" ] || exit 255; done\' sh'
     )
-    return (await sandbox.run(f"{SYSTEM_FIRST}{left} | {none}", keep_bytes=2)).exit_code == 0
+    script = f"{SYSTEM_FIRST}set -o pipefail\n{left} | {none}"
+    return (await sandbox.run(script, keep_bytes=2)).exit_code == 0
 
 
 def words_of(command: str) -> list[str]:

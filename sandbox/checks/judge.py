@@ -98,7 +98,17 @@ async def outcomes_of(
     files: Sequence[FileDiff],
 ) -> list[Outcome]:
     """Run checks one after another on the change of these files."""
-    return [await _outcome_of(sandbox, check, on_base, deadline, files) for check in checks]
+    gone = [each for each in checks if _loses(each, files) and await is_gone(sandbox, each)]
+    return [
+        await _outcome_of(sandbox, check, on_base, deadline, files, gone=check in gone)
+        for check in checks
+    ]
+
+
+def _loses(check: Check, files: Sequence[FileDiff]) -> bool:
+    """Whether the change takes files out of the check's folder."""
+    lost = (each.old_path for each in files if each.status in ("deleted", "renamed"))
+    return any(path.startswith(f"{check.folder}/") for path in lost)
 
 
 async def _outcome_of(
@@ -107,6 +117,8 @@ async def _outcome_of(
     on_base: BaseResults,
     deadline: float,
     files: Sequence[FileDiff],
+    *,
+    gone: bool,
 ) -> Outcome:
     """Run a check on the change; one that fails is compared with the base, and run again alone."""
     run = await run_check(sandbox, check, deadline)
@@ -119,7 +131,7 @@ async def _outcome_of(
         return Outcome(check, report, run, conclusive=conclusive, masked=masked)
     if run.limit:
         return Outcome(check, report, run, compare_stopped(run, await on_base.load(check)))
-    if await is_gone(sandbox, check):
+    if gone:
         return Outcome(check, run.report(check, "unavailable"), run, gone=True)
     base = await on_base.find(check, deadline)
     if not run.started and (base is None or not base.started):

@@ -7,6 +7,7 @@ import pytest
 
 from graph.environment import NO_ENVIRONMENT
 from graph.values import Check, Validation
+from sandbox.checks.could_start import is_gone
 from sandbox.checks.service import SandboxChecks
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
@@ -131,6 +132,31 @@ async def test_a_package_that_is_removed_needs_no_check_of_its_own(run: SampleRu
     assert [report.status for report in found.commands] == ["unavailable", "passed"]
     found = await validate(run, 303, "rm back/app.py", back)
     assert (found.status, found.new_failures) == ("failed", (back.shell,))
+
+
+REMOVES = {
+    "its folder": 'rm -r "$PWD"',
+    "what git goes by": 'rm -rf "$(git rev-parse --absolute-git-dir)"',
+}
+
+
+@pytest.mark.parametrize("what", REMOVES)
+async def test_a_check_is_not_gone_as_its_run_removes(run: SampleRun, what: str) -> None:
+    command = f"[ -e app.py ] || {{ {REMOVES[what]}; exit 1; }}"
+    back = Check(command=command, source="repository", folder="back", main=True)
+    whole = Check(command="true # pytest", source="repository")
+    found = await validate(run, 304 + list(REMOVES).index(what), "rm back/app.py", back, whole)
+    assert (found.status, found.new_failures) == ("failed", (back.shell,))
+
+
+async def test_nothing_is_gone_where_git_cannot_be_asked(run: SampleRun) -> None:
+    sandbox = await run.open("asked")
+    back, gone = (
+        Check(command="true", source="repository", folder=folder) for folder in ("back", "gone")
+    )
+    assert (await is_gone(sandbox, back), await is_gone(sandbox, gone)) == (False, True)
+    await sandbox.run(REMOVES["what git goes by"])
+    assert not await is_gone(sandbox, gone)
 
 
 REPORT = "echo '=== short test summary info ==='; echo 'FAILED test_app.py::test_a'"
