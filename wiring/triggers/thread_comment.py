@@ -52,8 +52,10 @@ class ThreadComments:
             except CodingAgentError:
                 await self.keep_untold(thread)
                 raise
-            if done:
-                thread.shown, thread.told_at = text, time.time()
+            if not done:
+                await self.keep_untold(thread)
+                return
+            thread.shown, thread.told_at = text, time.time()
         thread.untold_since = None
         waits = bool(thread.told) or (run is not None and not run.final)
         await thread.keep(self._deliveries, live=waits)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from runs.deliveries.protocol import MOST_ATTEMPTS
+from runs.deliveries.protocol import KEPT_S, LEASE_S, MOST_ATTEMPTS
 from tests.standins.github import DROPPED, Fault
 from tests.standins.services.run_service import log_of
 from tests.support.pictures import address_of
@@ -324,6 +324,28 @@ async def test_a_comment_that_may_not_be_edited_is_given_up_after_a_day(world: W
     now = time.time()
     assert await world.deliveries.keep_thread(name, older, now, live=True, before=kept)
     await world.worker.round()
+    assert not await world.deliveries.live_threads()
+
+
+async def test_a_comment_that_was_not_made_is_made_once_its_act_was_given_up(
+    world: World,
+) -> None:
+    """It says why there is no run: nothing else would bring it."""
+    world.author = "eve"
+    world.forge.fail("POST", "/comments", Fault(502))
+    await world.label("ben")
+    await world.worker.round()
+    await world.deliveries.forget(time.time() + KEPT_S + 60)  # the act, as it failed too often
+    (name,) = await world.deliveries.live_threads()
+    kept = await world.deliveries.thread(name)
+    assert kept
+    assert kept["untold_since"]
+    later = {**kept, "commenting_at": kept["commenting_at"] - LEASE_S}
+    now = time.time()
+    assert await world.deliveries.keep_thread(name, later, now, live=True, before=kept)
+    await world.worker.round()
+    (said,) = world.ours
+    assert "Nobody who may write" in said
     assert not await world.deliveries.live_threads()
 
 
