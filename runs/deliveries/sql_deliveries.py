@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from runs.deliveries.protocol import (
+    FURTHEST_S,
     KEPT_S,
     LEASE_S,
-    LONGEST_PAUSE_S,
     MOST_ATTEMPTS,
     THREADS_KEPT_S,
     Deliveries,
@@ -21,7 +21,7 @@ _ADD: Final = """
 """
 _WAITS: Final = f"""
     done_at IS NULL AND attempts < :most
-    AND claimed_until - :now NOT BETWEEN 1e-9 AND {LONGEST_PAUSE_S}
+    AND claimed_until - :now NOT BETWEEN 1e-9 AND {FURTHEST_S}
 """
 _OLDEST: Final = f"""
     SELECT name, body, attempts FROM deliveries WHERE {_WAITS} ORDER BY received_at, name LIMIT 1

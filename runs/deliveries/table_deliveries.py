@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from runs.deliveries.protocol import (
+    FURTHEST_S,
     KEPT_S,
     LEASE_S,
-    LONGEST_PAUSE_S,
     MOST_ATTEMPTS,
     THREADS_KEPT_S,
     Deliveries,
@@ -101,5 +101,5 @@ def _is_old(key: str, entry: dict[str, Any], now: float) -> bool:
 
 
 def _waits(entry: dict[str, Any], now: float) -> bool:
-    postponed = 0 < entry["until"] - now <= LONGEST_PAUSE_S
+    postponed = 0 < entry["until"] - now <= FURTHEST_S
     return entry["done"] is None and not postponed and entry["attempts"] < MOST_ATTEMPTS

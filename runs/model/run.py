@@ -25,6 +25,9 @@ from runs.model.run_record import RunRecord
 FREE_PICKUPS: Final = 2
 """Pick-ups in a row without gain that come at once."""
 LONGEST_PAUSE_S: Final = 3600.0
+FURTHEST_S: Final = LONGEST_PAUSE_S + 60
+"""None waits for longer but by a clock that was set back; clocks of machines differ by less than
+a minute."""
 _FROM_OUTSIDE: Final = frozenset(
     ("plan.answered", "cancel.requested", "limits.raised", "message.received")
 )
@@ -137,7 +140,7 @@ class Run(Value):
 
     def is_postponed(self, now: float) -> bool:
         """Whether it is not to be picked up yet; a clock that was set back postpones nothing."""
-        return 0 < self.not_before - now <= LONGEST_PAUSE_S
+        return 0 < self.not_before - now <= FURTHEST_S
 
     @property
     def final(self) -> bool:

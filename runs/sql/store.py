@@ -13,7 +13,7 @@ from graph.errors import RunNotFound
 from runs.model.attempts import Step
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.log_entry import Entry
-from runs.model.run import LONGEST_PAUSE_S, Run
+from runs.model.run import FURTHEST_S, Run
 from runs.model.run_record import LoggedEvent
 from runs.model.totals.event_totals import EventTotals
 from runs.sql.act_rows import parse_act, select_acts
@@ -31,7 +31,7 @@ T = TypeVar("T")
 _DUE: Final = """
     SELECT run_id FROM runs WHERE status IN ('queued', 'running')
     AND (lease_until IS NULL OR lease_until <= :lease_now OR {dead})
-    AND not_before - :now NOT BETWEEN 1e-9 AND :longest
+    AND not_before - :now NOT BETWEEN 1e-9 AND :furthest
     ORDER BY queued_at, run_id LIMIT :limit
 """
 
@@ -170,7 +170,7 @@ class SqlStore(ABC):
         values = {
             "now": now,
             "lease_now": self._dialect.clock.to_database(now),
-            "longest": LONGEST_PAUSE_S,
+            "furthest": FURTHEST_S,
             "limit": limit,
         }
         return await self._first_column(_DUE.format(dead=dead), {**values, **named})

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from runs.deliveries import Deliveries, SqlDeliveries, TableDeliveries
-from runs.deliveries.protocol import KEPT_S, LEASE_S, MOST_ATTEMPTS, THREADS_KEPT_S
+from runs.deliveries.protocol import (
+    KEPT_S,
+    LEASE_S,
+    LONGEST_PAUSE_S,
+    MOST_ATTEMPTS,
+    THREADS_KEPT_S,
+)
 from runs.deliveries.sql_deliveries import THREADS_OF, range_of
 from runs.sql import Dialect, SqlStore
 from runs.sql.dialect import Clock
@@ -81,6 +87,16 @@ async def test_a_postponed_one_waits(deliveries: Deliveries) -> None:
     await deliveries.postpone("d1", 20)
     assert await deliveries.claim(19) is None
     assert await deliveries.claim(21)
+
+
+async def test_the_longest_pause_holds_where_clocks_differ(deliveries: Deliveries) -> None:
+    """Another machine's clock is a little behind that of who postponed it."""
+    await deliveries.add("d1", {}, 1e6)
+    assert await deliveries.claim(1e6)
+    await deliveries.postpone("d1", 1e6 + LONGEST_PAUSE_S)
+    assert await deliveries.claim(1e6 - 2) is None
+    assert not await deliveries.has_work(1e6 - 2)
+    assert await deliveries.claim(1e6 + LONGEST_PAUSE_S + 1)
 
 
 async def test_a_clock_that_was_set_back_postpones_nothing(deliveries: Deliveries) -> None:

@@ -17,7 +17,7 @@ from graph.values import Approval, FinalStatus
 from runs.model import claiming, transitions
 from runs.model.attempts import LEASE_S, Ending, LeaseLost, Step
 from runs.model.log_entry import entry
-from runs.model.run import Lease, OpenNode, Run
+from runs.model.run import LONGEST_PAUSE_S, Lease, OpenNode, Run
 from runs.model.transitions import Admission
 from tests.standins.services.run_service import REQUEST
 
@@ -304,6 +304,7 @@ def test_a_pick_up_that_gains_or_was_handed_on_is_above_suspicion() -> None:
 def test_a_clock_that_was_set_back_postpones_nothing() -> None:
     run = run_of(status="queued", not_before=7200.0)
     assert run.is_postponed(7199.0)
+    assert run.is_postponed(7200.0 - LONGEST_PAUSE_S - 2), "another machine's clock is behind"
     assert not run.is_postponed(7200.0)
     assert not run.is_postponed(0.0)
 
