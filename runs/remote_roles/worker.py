@@ -69,7 +69,7 @@ class RoleWorker:
         self._looks = _LOOKS_A_RENEWAL - 1
         """Since the slot's note was renewed; the first look does so, too."""
         self._seen_at = -math.inf
-        """When (monotonic) the slot was seen to be this call's."""
+        """When (monotonic) the slot was seen to be this call's, and no other's for a while."""
         self._numbered = 0
         self._unread = set[int]()
 
@@ -99,7 +99,8 @@ class RoleWorker:
     def is_superseded(self, note: Any) -> bool:
         """Whether another call has, or had, the slot since."""
         superseded = bool(note is None or note["who"] != self.owner_token)
-        self._seen_at = -math.inf if superseded else time.monotonic()
+        is_sure = not superseded and time.time() - note["at"] < _SILENT_S / 2
+        self._seen_at = time.monotonic() if is_sure else -math.inf
         return superseded
 
     def superseded_error(self) -> RoleSuperseded:

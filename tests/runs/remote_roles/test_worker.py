@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -127,6 +128,27 @@ async def test_a_call_asks_seldom(bench: Bench) -> None:
     read = sum(table.read for table in tables)
     assert (await bench.play("in-2", says))[-1] == {"result": RESULT.model_dump(mode="json")}
     assert sum(table.read for table in tables) <= read + 2
+
+
+async def test_a_slot_that_another_may_take_by_now_is_looked_at_before_it_is_given_up(
+    bench: Bench,
+) -> None:
+    """The note could not be renewed for long: what was seen of it a moment ago may not be so."""
+    taken = {"fence": 2, "call": "in-2", "who": "x", "at": time.time()}
+    worker = bench.worker("in-1")
+    fence = RoleWorkerFence(worker)
+
+    async def plays(task: RoleTask, emit: Emit) -> PlannerResult:
+        assert task.run_id == bench.run_id
+        await says(emit)
+        old = await bench.notes.get(worker.key) | {"at": time.time() - 9}
+        await bench.notes.put(worker.key, old)
+        await asyncio.to_thread(fence.check)
+        await bench.notes.put(worker.key, taken)
+        return RESULT
+
+    assert "result" in [item async for item in worker.run(plays)][-1]
+    assert await bench.notes.get(worker.key) == taken
 
 
 async def test_a_call_that_is_cancelled_as_it_takes_the_slot_gives_it_back(bench: Bench) -> None:
