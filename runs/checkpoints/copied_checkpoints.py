@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
-from graph.calls import end_tasks, to_the_end
+from graph.calls import end_tasks, uninterrupted
 from graph.errors import StoreError
 from graph.files import map_full_disk
 from runs.checkpoints.local_checkpoints import open_checkpointer
@@ -33,10 +33,11 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-copy")
 class CopiedCheckpoints:
     """Each drive goes on from the newest copy and keeps one of its own, under the next number."""
 
-    def __init__(self, mount: Mount, own: Path, service: str) -> None:
+    def __init__(self, mount: Mount, own: Path, service: str, *, soon_s: float = _SOON_S) -> None:
         self._mount = mount
         self._own = own
         self._service = service
+        self._soon_s = soon_s
 
     @asynccontextmanager
     async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
@@ -56,7 +57,7 @@ class CopiedCheckpoints:
             copies = self._mount.root / _folder(run_id)
             last = await asyncio.to_thread(_restore_newest, copies, path)
             number = max(last + 1, time.time_ns())  # a clock may be set back, and machines differ
-            commits = SoonCommit(self._mount, run_id)
+            commits = SoonCommit(self._mount, run_id, self._soon_s)
             try:
                 async with open_checkpointer(path, barrier, keep_copy) as saver:
                     yield saver
@@ -66,11 +67,12 @@ class CopiedCheckpoints:
 
 
 class SoonCommit:
-    """Commits of one run's files, each within a moment after it was begun."""
+    """Commits of one run's files, each within `soon_s` after it was begun."""
 
-    def __init__(self, mount: Mount, run_id: str) -> None:
+    def __init__(self, mount: Mount, run_id: str, soon_s: float) -> None:
         self._mount = mount
         self._run_id = run_id
+        self._soon_s = soon_s
         self._is_wanted = False
         self._task: asyncio.Task[None] | None = None
 
@@ -79,19 +81,31 @@ class SoonCommit:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
 
+    @uninterrupted
     async def close(self) -> None:
-        """Begin none any more: who ends a drive commits."""
+        """Begin none any more, and commit what waits: the next drive begins once this one ends."""
         if self._task:
             await end_tasks(self._task)
+        if self._is_wanted:
+            await self._commit()
 
     async def _work(self) -> None:
         while self._is_wanted:
-            await asyncio.sleep(_SOON_S)
-            self._is_wanted = False
-            try:
-                await to_the_end(self._mount.commit_run(self._run_id))
-            except StoreError as error:
-                log.warning("a checkpoint of run %s waits: %s", self._run_id, error)
+            await asyncio.sleep(self._soon_s)
+            if not await self._commit():
+                return
+
+    @uninterrupted
+    async def _commit(self) -> bool:
+        """Whether it is committed; what failed waits for the next, or for the end of the drive."""
+        self._is_wanted = False
+        try:
+            await self._mount.commit_run(self._run_id)
+        except StoreError as error:
+            self._is_wanted = True
+            log.warning("a checkpoint of run %s waits: %s", self._run_id, error)
+            return False
+        return True
 
 
 def _folder(run_id: str) -> str:
