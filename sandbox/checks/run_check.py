@@ -102,7 +102,7 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
             said = f"{cut_middle(result.text, _SHOWN_PASSED)}\n{_NOT_RUN}"
             not_run = not_run.model_copy(update={"output": said})
     passed = result.exit_code == 0
-    report = await asyncio.to_thread(read_report, result.text)
+    report = await asyncio.to_thread(read_report, result.text, check.command)
     shown = cut_middle(result.text, _SHOWN_PASSED)
     if not passed:
         shown = await asyncio.to_thread(excerpt, result.text, _SHOWN_FAILED)

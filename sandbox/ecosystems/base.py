@@ -155,6 +155,8 @@ class Ecosystem:
     """Whether a runner says that it left tests out because others had failed."""
     stops_at_first: Callable[[Lines], bool] = never
     """Whether it says that it ended at so many failures, whichever came first."""
+    runs_one: Callable[[str, Lines], bool] = never
+    """Whether a command runs a single part of the tests, behind whose failure no other is left."""
     idle: Callable[[Lines], bool] = never
     """Whether a runner says that it ran no test, in other words than by counts of none."""
     tells_too_little: Callable[[Lines], bool] = never

@@ -57,7 +57,11 @@ _FAILED_OF_NEXTEST = failures_like(
     until=r"\S.*",
 )
 """Of those that it lists at its end: before, it tells of a failure that it tries again, too."""
-_STOPS = re.compile(r"error: test failed, to rerun pass |\s*+Cancell?ing due to test failure")
+_STOPS = re.compile(r"error: test failed, to rerun pass ")
+_STOPS_IN_PACKAGE = re.compile(r"error: test failed, to rerun pass [`']-p ")
+_CANCELS = re.compile(r"\s*+Cancell?ing due to test failure")
+_RAN_SOME = re.compile(_NEXTEST + r"\d++/\d")
+_RAN_ALL = re.compile(_NEXTEST + r"\d++ tests? run: ")
 _TARGET = re.compile(r"\s++(?:Running (?!`)|Doc-tests )\S")
 _HARNESS = re.compile(r"running \d++ tests?$")
 _COUNTED = re.compile(r"error: \d++ targets? failed:")
@@ -110,8 +114,27 @@ def _tells_too_little(lines: Lines) -> bool:
 
 
 def _is_cut_short(lines: Lines) -> bool:
-    """With `--no-fail-fast` it counts the targets that failed, at the end."""
-    return any(map(_STOPS.match, lines)) and not any(map(_COUNTED.match, lines))
+    """With `--no-fail-fast` cargo counts the targets that failed, at the end."""
+    stopped = any(map(_STOPS.match, lines)) and not any(map(_COUNTED.match, lines))
+    cancelled = any(map(_CANCELS.match, lines)) and not any(map(_RAN_ALL.match, lines))
+    return stopped or cancelled or any(map(_RAN_SOME.match, lines))
+
+
+_CALL = re.compile(r"(?:\w++=[\w./:=,-]*+ )*+cargo (?:\+\S++ )?test(?P<options>[\w ./:=,+@-]*+)")
+_ONE_TARGET = re.compile(r" --(?:lib|doc|(?:test|bin|bench|example)[ =]\w\S*+)(?!\S)")
+_TARGETS = re.compile(r" --(?:tests|bins|benches|examples|all-targets)(?!\S)")
+_PACKAGE = re.compile(r" (?:-p|--package)[ =]?\w")
+
+
+def _runs_one(command: str, lines: Lines) -> bool:
+    """One target of one package; where there may be several, cargo names that of a failure."""
+    call = _CALL.fullmatch(command.strip())
+    if call is None:
+        return False
+    options = call["options"].partition(" -- ")[0]
+    if len(_ONE_TARGET.findall(options)) != 1 or _TARGETS.search(options):
+        return False
+    return len(_PACKAGE.findall(options)) == 1 or not any(map(_STOPS_IN_PACKAGE.match, lines))
 
 
 RUST = Ecosystem(
@@ -145,6 +168,7 @@ RUST = Ecosystem(
     rf"|{_NEXTEST}[\d/]++ tests? run: (\d++ passed.*)",
     failures_begin=r"failures:|error(?:\[E\d+\])?: .*",
     cut_short=_is_cut_short,
+    runs_one=_runs_one,
     tells_too_little=_tells_too_little,
     noise=r"test \S.* \.\.\. ok|\s+PASS \[.*"
     r"|\s+(?:Compiling|Downloaded|Downloading|Checking|Running) .*",

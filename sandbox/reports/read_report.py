@@ -48,8 +48,8 @@ class Report:
     of_tests: bool = False
 
 
-def read_report(output: str) -> Report:
-    """Reads the output of any runner it knows, of several too."""
+def read_report(output: str, command: str = "") -> Report:
+    """Reads the output of any runner it knows, of several too, and what command it is of."""
     lines = [line[:_LONGEST_LINE].rstrip() for line in output.split("\n")]
     readers = [reader for ecosystem in ECOSYSTEMS for reader in ecosystem.reports]
     tests = {_lasting(test) for reader in readers for test in reader.failed(lines)}
@@ -62,7 +62,9 @@ def read_report(output: str) -> Report:
         counts=", ".join(f"{number} {word}" for word, number in sums.items())[:_LONGEST],
         lacking=next(filter(None, map(_lacking, lines)), ""),
         idle=not ran and _is_idle(lines, sums),
-        cut_short=any(each.cut_short(lines) for each in ECOSYSTEMS),
+        cut_short=any(
+            each.cut_short(lines) and not each.runs_one(command, lines) for each in ECOSYSTEMS
+        ),
         stops_at_first=any(each.stops_at_first(lines) for each in ECOSYSTEMS),
         of_tests=bool(tests),
         listed=any(map(_LISTS.fullmatch, lines[cut + 1 :])),

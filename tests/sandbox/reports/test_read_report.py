@@ -422,6 +422,45 @@ def test_a_runner_says_that_it_left_tests_out(output: str, cut_short: bool) -> N
     assert read_report(output).cut_short is cut_short
 
 
+RERUN_PART = "error: test failed, to rerun pass `-p a --lib`"
+CANCELLED = "  Canceling due to test failure"
+SUMMARY_OF_ALL = "     Summary [   0.012s] 5 tests run: 4 passed, 1 failed, 0 skipped"
+SUMMARY_OF_SOME = "     Summary [   0.012s] 3/5 tests run: 2 passed, 1 failed, 0 skipped"
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "cut_short"),
+    [
+        ("cargo test", RERUN, True),
+        ("cargo test --lib", RERUN, False),
+        ("RUST_BACKTRACE=1 cargo +nightly test --all-features --lib -- --nocapture", RERUN, False),
+        ("cargo test --test=api", RERUN, False),
+        ("cargo test --bin x", RERUN, False),
+        ("cargo test --doc", RERUN, False),
+        ("cargo test --lib --test api", RERUN, True),
+        ("cargo test --lib --bins", RERUN, True),
+        ("cargo test --tests", RERUN, True),
+        ("cargo test --test 'a*'", RERUN, True),
+        ("cargo test --lib && cargo test --doc", RERUN, True),
+        ("cargo test -- --lib", RERUN, True),
+        ("cargo nextest run --lib", CANCELLED, True),
+        ("cargo test --lib", RERUN_PART, True),
+        ("cargo test --workspace --lib", RERUN_PART, True),
+        ("cargo test -p a -p b --lib", RERUN_PART, True),
+        ("cargo test --package=a --lib", RERUN_PART, False),
+        ("cargo test -p a", RERUN_PART, True),
+        ("cargo test --lib", f"{STOPS}", True),
+        ("cargo nextest run", f"{CANCELLED}\n{SUMMARY_OF_ALL}", False),
+        ("cargo nextest run", f"{CANCELLED}\n{SUMMARY_OF_SOME}", True),
+        ("cargo nextest run", SUMMARY_OF_SOME, True),
+    ],
+)
+def test_a_single_target_of_cargo_leaves_none_out(
+    command: str, output: str, cut_short: bool
+) -> None:
+    assert read_report(output, command).cut_short is cut_short
+
+
 LIBRARY = "     Running unittests src/lib.rs (target/debug/deps/a-01)\n\nrunning 0 tests\n"
 NONE = "\ntest result: ok. 0 passed; 0 failed; 0 ignored\n"
 OWN = "     Running tests/ui.rs (target/debug/deps/ui-02)\nall 12 cases hold\n"
