@@ -191,7 +191,7 @@ READERS: Final[dict[str, Reader]] = {
         lambda text: token_of(Headers({"cookie": text})), ('\\"', "a=b;", "\\"), 'a="', 32_000
     ),
     "a line that is wrapped": Reader(
-        lambda text: wrap(text, 80), ("a", "a ", "\u4e16", " "), size=1_000_000
+        lambda text: wrap(text, 80), ("a", "a ", "\u4e16", " ", "\u0301"), size=1_000_000
     ),
     "what is left in a tree": Reader(
         lambda text: _left_behind(text.encode()),

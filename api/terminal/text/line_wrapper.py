@@ -53,17 +53,29 @@ def wrap(text: str, width: int, *, hang: int = 0, keep_end: bool = False) -> lis
 
     Every line but the first stands in by `hang` cells.
     """
-    hang = min(hang, width // 2)
+    hang, most = min(hang, width // 2), _CELL_CHARACTERS * (width + 1)
     lines: list[str] = []
-    while cell_len(near := text[: _CELL_CHARACTERS * (width + 1)]) > width:
-        head = chop_cells(near, width)[0]
-        space = head.rfind(" ", 1)
-        if text[len(head) : len(head) + 1] == " ":
-            space = len(head)
+    begin, at = "", 0
+    while True:
+        near = (begin + text[at : at + most])[:most]
+        end = at + len(near) - len(begin)
+        fits = cell_len(near) <= width
+        if fits and end == len(text):
+            return [*lines, near if keep_end else near.rstrip()]
+        head = near if fits else chop_cells(near, width)[0]
+        end = at + len(head) - len(begin)
+        space = len(head) if text[end : end + 1] == " " else head.rfind(" ", 1)
         if space > hang and head[:space].strip():
-            lines.append(text[:space].rstrip())
-            text = " " * hang + text[space:].lstrip()
+            lines.append(head[:space].rstrip())
+            at = _skip_blank(text, at + space - len(begin))
         else:
             lines.append(head)
-            text = " " * hang + text[len(head) :]
-    return [*lines, text if keep_end else text.rstrip()]
+            at = end
+        begin = " " * hang
+
+
+def _skip_blank(text: str, at: int) -> int:
+    """Where the next word begins."""
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at

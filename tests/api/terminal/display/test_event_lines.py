@@ -324,6 +324,17 @@ def test_wrapping_loses_no_letter_and_keeps_to_the_width(text: str, width: int, 
     assert all(cell_len(part) <= width for part in lines)
 
 
+def test_letters_that_take_no_cell_do_not_keep_a_line_whole() -> None:
+    marks = "\u0301" * 8 * 81
+    lines = wrap(marks + "\u0301 " + "word " * 100, 80)
+    assert lines[0] == marks
+    assert all(cell_len(part) <= 80 for part in lines)
+    wrapper = StreamingLineWrapper(80)
+    given = [line for _ in range(100) for line in wrapper.feed("\u0301" * 100)]
+    assert len(wrapper.rest) <= 8 * 81
+    assert "".join([*given, wrapper.rest]) == "\u0301" * 10_000
+
+
 @given(st.lists(st.text(alphabet="ab \n", max_size=12), max_size=20))
 def test_speech_in_pieces_is_the_speech_in_one(pieces: list[str]) -> None:
     in_pieces, at_once = StreamingLineWrapper(12), StreamingLineWrapper(12)
