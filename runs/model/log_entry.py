@@ -3,8 +3,9 @@
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 from graph import EventBase
@@ -87,7 +88,7 @@ def _bare(type_: Any) -> tuple[dict[str, Any], str]:
 
 class _Cleaner:
     """Makes JSON of anything; no string is longer than `length`, no list than a part of it, and
-    all of it has no more values than another part."""
+    what has more values than another part is cut."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -97,22 +98,37 @@ class _Cleaner:
 
     def clean(self, value: Any, depth: int) -> Any:
         self._left -= depth > 1
-        too_deep = depth > _MAX_DEPTH and isinstance(value, dict | list | tuple)
-        if self._left < 0 or too_deep:
-            self.cut = True
-            return None
         if isinstance(value, str):
             return self._string(value)
         if value is None or isinstance(value, int | float):
             return _number(value)
         if isinstance(value, dict):
-            items = list(value.items())[: self._items]
-            self.cut |= len(items) < len(value)
-            return {self._string(str(key)): self.clean(item, depth + 1) for key, item in items}
+            return self._fields(value, depth)
         if isinstance(value, list | tuple):
-            self.cut |= len(value) > self._items
-            return [self.clean(item, depth + 1) for item in value[: self._items]]
+            return self._entries(value, depth)
         return self._string(str(value))
+
+    def _fields(self, value: dict[Any, Any], depth: int) -> dict[str, Any] | None:
+        """Those of one that is begun keep their kinds, whatever is left."""
+        if depth > _MAX_DEPTH or (self._left < 0 and depth > 1):
+            self.cut = True
+            return None
+        items = list(islice(value.items(), self._items))
+        self.cut |= len(items) < len(value)
+        return {self._string(str(key)): self.clean(item, depth + 1) for key, item in items}
+
+    def _entries(self, value: Sequence[Any], depth: int) -> list[Any] | None:
+        """As many as there is room for: whoever reads them can do with fewer, not with none."""
+        if depth > _MAX_DEPTH:
+            self.cut = True
+            return None
+        entries: list[Any] = []
+        for item in islice(value, self._items):
+            if self._left <= 0:
+                break
+            entries.append(self.clean(item, depth + 1))
+        self.cut |= len(entries) < len(value)
+        return entries
 
     def _string(self, value: str) -> str:
         if len(value) > self._length:

@@ -64,6 +64,35 @@ def test_very_many_values_are_cut_in_no_time() -> None:
     assert json.loads(line)["truncated"] is True
 
 
+def checked(failures: int, output: str) -> dict[str, Any]:
+    """What an event of failing checks tells, or one like it with more in each entry."""
+    command = {"name": "c", "status": "failed", "excerpt": output, "failures": ["f" * 60] * 30}
+    return {
+        "type": "validation.finished",
+        "status": "failed",
+        "commands": [command | {"exitCode": 1} for _ in range(failures)],
+        "newFailures": ["a" * 60] * 1000,
+        "knownFailures": ["b"],
+        "flaky": ["c"],
+        "findings": [{"path": "p", "line": 1}] * 5,
+    }
+
+
+@pytest.mark.parametrize("failures", [1, 16, 400])
+@pytest.mark.parametrize("output", ["x" * 40, "x" * 20_000, "\x00" * 9000])
+def test_lists_become_shorter_and_nothing_loses_its_kind(failures: int, output: str) -> None:
+    told = json.loads(payload(checked(failures, output)))
+    assert told["status"] == "failed"
+    for name in ("commands", "newFailures", "knownFailures", "flaky", "findings"):
+        assert isinstance(told[name], list)
+        assert None not in told[name]
+    for command in told["commands"]:
+        assert isinstance(command["failures"], list)
+        assert (command["status"], command["exitCode"]) == ("failed", 1)
+    assert told["commands"]
+    assert told.get("truncated") or told["newFailures"] == ["a" * 60] * 1000
+
+
 SECRET = 'odd"secret-of-16-letters'
 
 
