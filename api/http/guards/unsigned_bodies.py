@@ -35,4 +35,5 @@ class UnsignedBodies:
     def _end_oldest(self) -> None:
         oldest = next(iter(self._reading))
         self._left += self._reading.pop(oldest)
-        oldest.reschedule(asyncio.get_running_loop().time())
+        if not oldest.expired():  # else it ends already, and its time cannot be changed
+            oldest.reschedule(asyncio.get_running_loop().time())
