@@ -21,7 +21,7 @@ from sandbox.changes.parse_diff import FileDiff
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.could_start import is_gone
 from sandbox.checks.new_failures import Failures, compare_stopped, compare_with_base
-from sandbox.checks.run_again import flaky_on_base, run_failures_again
+from sandbox.checks.run_again import flaky_on_base, masked_again, run_failures_again
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.registry import calls_runner
@@ -126,9 +126,11 @@ async def _outcome_of(
     if not run.begun:
         return Outcome(check, report, run)
     if run.passed:
-        masked = await _masked(check, run, on_base, deadline)
+        reported = await _masked(check, run, on_base, deadline)
+        masked = await masked_again(sandbox, check, run, reported, deadline)
+        retried = Failures(flaky=tuple(name for name in reported if name not in masked))
         conclusive = not masked and not _is_idle(check, run)
-        return Outcome(check, report, run, conclusive=conclusive, masked=masked)
+        return Outcome(check, report, run, retried, conclusive=conclusive, masked=masked)
     if run.limit:
         return Outcome(check, report, run, compare_stopped(run, await on_base.load(check)))
     if gone:

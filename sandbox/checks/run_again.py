@@ -97,6 +97,22 @@ async def _run_all_again(
     )
 
 
+async def masked_again(
+    sandbox: Sandbox, check: Check, run: CheckRun, names: tuple[str, ...], deadline: float
+) -> tuple[str, ...]:
+    """Which of the failures that a check reports though it passes come again.
+
+    The others passed as the runner tried them again itself. All do where that cannot be known.
+    """
+    room_ms = max((deadline - time.time()) * 1000 / _SPARE, _CHEAP_MS)
+    if not names or len(names) > _MOST or run.duration_ms > room_ms:
+        return names
+    again = await run_check(sandbox, check, min(deadline, time.time() + _patience_s(run)))
+    if not again.passed or not again.ran or again.cut:
+        return names
+    return tuple(name for name in names if name in again.masked)
+
+
 async def flaky_on_base(
     check: Check, run: CheckRun, on_base: BaseResults, deadline: float
 ) -> tuple[str, ...] | None:

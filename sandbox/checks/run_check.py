@@ -30,7 +30,7 @@ class CheckRun(Value):
     it says of how many passed and failed, as far as it came, `lacking` what it says of a module or
     a tool that is not installed. `too_late`: the deadline was there
     before it ended, or, without a `limit`, before it began. `complete` says whether it names all
-    that fails: it went through all tests, and its output is whole. `held_up`: its output is
+    that fails: it went through all tests, and its output is not `cut`. `held_up`: its output is
     whole, and it left out tests that it leaves out again while the same ones fail. `idle`: it says
     that it ran no test. `masked` are tests that it reports as failed though it passes, as behind
     `|| true`.
@@ -49,6 +49,7 @@ class CheckRun(Value):
     counts: str = ""
     lacking: str = ""
     complete: bool = True
+    cut: bool = False
     held_up: bool = False
     idle: bool = False
     masked: tuple[str, ...] = ()
@@ -122,6 +123,7 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
         lacking="" if passed else report.lacking,
         too_late=result.limit == "time" and time.time() >= deadline,
         complete=passed or not (report.cut_short or ends_first or cut),
+        cut=cut,
         held_up=not passed and report.cut_short and not (ends_first or cut),
         idle=report.idle,
         masked=tuple(sorted(report.failed)) if passed and report.of_tests else (),

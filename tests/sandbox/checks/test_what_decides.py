@@ -174,3 +174,29 @@ async def test_failures_behind_a_passing_exit_code_are_told(
     assert (found.status, found.commands[0].status) == (status, "passed")
     told = [finding.rule for finding in found.findings]
     assert told == (["masked"] if status == "unavailable" else [])
+
+
+RETRIED = {
+    "surefire": (
+        "[ERROR] demo.A.flakes -- Time elapsed: 0.1 s <<< FAILURE!",
+        "[WARNING] Tests run: 1, Failures: 0, Errors: 0, Skipped: 0, Flakes: 1",
+        "demo.A.flakes",
+    ),
+    "gradle": ("ATest > flakes() FAILED", "ATest > flakes() PASSED", "ATest > flakes()"),
+}
+
+
+@pytest.mark.parametrize("runner", RETRIED)
+@pytest.mark.parametrize("always", [False, True])
+async def test_what_a_runner_itself_tries_again_is_flaky(
+    data_dir: Path, runner: str, always: bool
+) -> None:
+    fails, passes, name = RETRIED[runner]
+    when = "-e new.txt" if always else "-e new.txt -a ! -e /tmp/tried"
+    script = f"if [ {when} ]; then touch /tmp/tried; echo '{fails}'; fi\necho '{passes}'\n"
+    run = sample_run(data_dir, {"run.sh": script})
+    check = Check(command="bash run.sh", source="caller")
+    found = await validate(run, 1, "echo 2 > new.txt", check)
+    told = [finding.rule for finding in found.findings]
+    wanted = ("unavailable", (), ["masked"]) if always else ("passed", (name,), [])
+    assert (found.status, found.flaky, told) == wanted
