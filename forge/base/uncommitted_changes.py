@@ -125,10 +125,13 @@ async def _path(git: Git, checkout: Checkout, name: str) -> Path:
 
 
 def _copy_index(index: Path, folder: Path, checkout: Checkout) -> None:
-    """Copy the index where there is one, for whoever git runs as."""
+    """Copy the index where there is one, for whoever git runs as.
+
+    Its time goes along: git looks into files that were written when the index was, or later.
+    """
     (folder / "objects").mkdir()
     if index.exists():
-        shutil.copyfile(index, folder / "index")
+        shutil.copy2(index, folder / "index")
     if checkout.owner:
         for path in (folder, *folder.iterdir()):
             os.chown(path, checkout.owner.uid, checkout.owner.gid)

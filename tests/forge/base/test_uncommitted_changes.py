@@ -97,6 +97,20 @@ async def test_a_work_tree_of_its_own_serves_too(side: TrustedSide, checkout: Pa
     assert git(side.run().base_git, "show", f"{base.sha}:src/app.py") == b"print('other')\n"
 
 
+async def test_a_change_in_the_moment_in_which_the_index_was_written_is_seen(
+    side: TrustedSide, tmp_path: Path
+) -> None:
+    folder = make_repository(tmp_path / "quick")
+    git(folder, "config", "core.trustctime", "false")  # it cannot be set back
+    app, index = folder / "src" / "app.py", folder / ".git" / "index"
+    moment = app.stat().st_mtime_ns
+    app.write_text(app.read_text().replace("hello", "other"))
+    for path in (app, index):
+        os.utime(path, ns=(moment, moment))
+    base = await prepared(side, folder)
+    assert git(side.run().base_git, "show", f"{base.sha}:src/app.py") == b"print('other')\n"
+
+
 async def test_a_file_that_a_filter_stores_is_refused(side: TrustedSide, checkout: Path) -> None:
     (checkout / ".gitattributes").write_text("*.py filter=evil\n")
     with pytest.raises(RepositoryError) as refused:
