@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,16 @@ async def work_off(world: World) -> None:
     for run in await world.runs():
         await log_of(world.service, run.run_id)
     await world.worker.round()
+
+
+async def set_back(world: World, field: str, seconds: float) -> dict[str, Any]:
+    """Let a time of the one live thread lie longer back; the thread as it was."""
+    (name,) = await world.deliveries.live_threads()
+    kept = await world.deliveries.thread(name)
+    assert kept
+    older = {**kept, field: kept[field] - seconds}
+    assert await world.deliveries.keep_thread(name, older, time.time(), live=True, before=kept)
+    return dict(kept)
 
 
 async def test_a_label_by_who_may_write_becomes_a_run(world: World) -> None:
@@ -317,12 +328,7 @@ async def test_a_comment_that_may_not_be_edited_is_given_up_after_a_day(world: W
     world.forge.fail("PATCH", f"/comments/{ours.id}", Fault(403, times=99))
     world.house.pace.let_go("code")
     await work_off(world)
-    (name,) = await world.deliveries.live_threads()
-    kept = await world.deliveries.thread(name)
-    assert kept
-    older = {**kept, "untold_since": kept["untold_since"] - 24 * 3600}
-    now = time.time()
-    assert await world.deliveries.keep_thread(name, older, now, live=True, before=kept)
+    await set_back(world, "untold_since", 24 * 3600)
     await world.worker.round()
     assert not await world.deliveries.live_threads()
 
@@ -336,13 +342,8 @@ async def test_a_comment_that_was_not_made_is_made_once_its_act_was_given_up(
     await world.label("ben")
     await world.worker.round()
     await world.deliveries.forget(time.time() + KEPT_S + 60)  # the act, as it failed too often
-    (name,) = await world.deliveries.live_threads()
-    kept = await world.deliveries.thread(name)
-    assert kept
+    kept = await set_back(world, "commenting_at", LEASE_S)
     assert kept["untold_since"]
-    later = {**kept, "commenting_at": kept["commenting_at"] - LEASE_S}
-    now = time.time()
-    assert await world.deliveries.keep_thread(name, later, now, live=True, before=kept)
     await world.worker.round()
     (said,) = world.ours
     assert "Nobody who may write" in said
@@ -405,12 +406,7 @@ async def test_a_thread_where_nobody_signs_in_any_more_is_given_up_after_a_day(
     async with open_world(world.forge, world.hosted, world.house) as after:
         after.forge.fail("GET", "/user", Fault(401, times=99))
         await after.worker.round()
-        (name,) = await after.deliveries.live_threads()
-        kept = await after.deliveries.thread(name)
-        assert kept
-        older = {**kept, "untold_since": kept["untold_since"] - 24 * 3600}
-        now = time.time()
-        assert await after.deliveries.keep_thread(name, older, now, live=True, before=kept)
+        await set_back(after, "untold_since", 24 * 3600)
         await after.worker.round()
         assert not await after.deliveries.live_threads()
 
