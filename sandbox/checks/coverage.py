@@ -114,7 +114,7 @@ def _is_spoken_for(path: str, outcomes: Sequence[Outcome]) -> bool:
     languages = languages_of(path)
     served = not languages or any(each.is_served for each in languages)
     names = {each.name for each in languages}
-    return any(each.says_something and (served or _speaks(each.check, names)) for each in outcomes)
+    return any(each.decides and (served or _speaks(each.check, names)) for each in outcomes)
 
 
 def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Packages) -> bool:
@@ -133,7 +133,7 @@ def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Packages) -> b
     own = [each.check.folder for each in holding if each.check.source == "repository"]
     nearest = max(own, key=len, default="")
     return any(
-        each.says_something
+        each.decides
         and (each.check.source != "repository" or len(each.check.folder) >= len(nearest))
         for each in holding
     )

@@ -37,7 +37,7 @@ _NO_FAILURES: Final = Failures()
 class Outcome:
     """What one check came to.
 
-    `conclusive`: it says something of the change, as it passed, or names the tests that fail.
+    `conclusive`: it passed by tests that may have run and hides no failure, or names all that fail.
     `gone`: the change has removed the folder that it is for. `masked` are tests that it reports as
     failed though it passes, and that the base does not.
     """
@@ -55,7 +55,12 @@ class Outcome:
         return self.report.status == "passed"
 
     @property
-    def says_something(self) -> bool:
+    def cut_short(self) -> bool:
+        """Whether it fails as it does without the change, and does not tell of all tests."""
+        return bool(self.failures.preexisting) and not (self.failures.new or self.run.complete)
+
+    @property
+    def decides(self) -> bool:
         """Whether it says of the change that it holds, or that it does not."""
         return self.conclusive or bool(self.failures.new)
 
@@ -209,8 +214,8 @@ def deciding(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _is_test(check: Check) -> bool:
-    """Whether it was found or asked for, and is no linter."""
-    return check.source == "caller" or (check.source == "repository" and check.kind == "test")
+    """Whether it was found or asked for, and is not known as a linter."""
+    return check.kind == "test" and check.source != "plan"
 
 
 def _is_idle(check: Check, run: CheckRun) -> bool:
@@ -234,7 +239,9 @@ def _status(outcomes: Sequence[Outcome]) -> CheckStatus:
     main = main_checks([outcome.check for outcome in outcomes])
     stopped = any(o.check in main and o.report.status == "stopped" for o in outcomes)
     conclusive = any(outcome.conclusive for outcome in deciding(outcomes))
-    undecided = any(o.check in main and o.failures.unknown for o in outcomes)
+    undecided = any(
+        o.check in main and (o.failures.unknown or o.masked or o.cut_short) for o in outcomes
+    )
     begun = all(outcome.run.begun for outcome in outcomes)
     decided = begun and conclusive and not stopped and not undecided
     return "passed" if decided else "unavailable"
@@ -253,7 +260,7 @@ def _gap(outcome: Outcome) -> ValidationFinding | None:
         return _finding("base_stopped", f"{shown} {text}: {listed}")
     if outcome.passed and not outcome.conclusive:
         return _finding("nothing_ran", f"{shown} passes, and says that it ran no test")
-    if outcome.failures.preexisting and not outcome.failures.new and not outcome.run.complete:
+    if outcome.cut_short:
         text = "fails without this change, too, and does not tell of all tests"
         return _finding("cut_short", f"{shown} {text}")
     return None

@@ -92,6 +92,11 @@ LINT = Check(command="true # ruff", source="repository", kind="lint")
 PLANNED = Check(command="true # pytest", source="plan")
 PLANNED_TESTS = Check(command="echo 1 passed in 0.1s # pytest", source="plan")
 ASKED = Check(command="true", source="caller")
+SUMMARY = "=== short test summary info ===\nFAILED test_a.py::b - x\n1 failed in 0.1s\n"
+MASKED = Check(
+    command=f"[ ! -e new.txt ] || printf '{SUMMARY}' # pytest", source="repository", main=True
+)
+ENDS_FIRST = Check(command=f"printf '{SUMMARY}'; false # pytest -x", source="repository", main=True)
 MISSING = Check(command="no-such-program pytest", source="repository", main=True)
 
 
@@ -101,6 +106,8 @@ TOGETHER: list[tuple[tuple[Check, ...], str]] = [
     ((MISSING, PLANNED), "unavailable"),
     ((MISSING, PLANNED_TESTS), "passed"),
     ((MISSING, ASKED), "passed"),
+    ((MASKED, ASKED), "unavailable"),
+    ((ENDS_FIRST, ASKED), "unavailable"),
     ((LINT,), "passed"),
     ((PLANNED,), "passed"),
 ]
