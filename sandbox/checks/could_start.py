@@ -28,7 +28,7 @@ async def could_start(sandbox: Sandbox, check: FolderCommand, exit_code: int | N
     return (await sandbox.run(there.shell, keep_bytes=2)).exit_code == 0
 
 
-async def is_gone(sandbox: Sandbox, check: Check) -> bool:
+async def is_folder_gone(sandbox: Sandbox, check: Check) -> bool:
     """Whether nothing is left of the folder that a found check is for but what git ignores.
 
     Asked before the change's code runs, which may remove what git goes by, or the folder itself.

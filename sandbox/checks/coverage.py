@@ -88,10 +88,10 @@ async def find_uncovered(
     diff: Diff, outcomes: Sequence[Outcome], packages: Packages
 ) -> tuple[ValidationFinding, ...]:
     """Says which code is not validated, off the event loop: there may be very many files."""
-    return await asyncio.to_thread(uncovered_findings, diff, outcomes, packages)
+    return await asyncio.to_thread(_uncovered, diff, outcomes, packages)
 
 
-def uncovered_findings(
+def _uncovered(
     diff: Diff, outcomes: Sequence[Outcome], packages: Packages
 ) -> tuple[ValidationFinding, ...]:
     """Says which code is not validated, in one finding."""

@@ -19,7 +19,7 @@ from graph.errors import SandboxError
 from sandbox.changes.moved_tests import moved_ids
 from sandbox.changes.parse_diff import FileDiff
 from sandbox.checks.base_results import BaseResults
-from sandbox.checks.could_start import is_gone
+from sandbox.checks.could_start import is_folder_gone
 from sandbox.checks.new_failures import Failures, compare_stopped, compare_with_base
 from sandbox.checks.run_again import flaky_on_base, masked_again, run_failures_again
 from sandbox.checks.run_check import CheckRun, run_check
@@ -103,7 +103,7 @@ async def outcomes_of(
     files: Sequence[FileDiff],
 ) -> list[Outcome]:
     """Run checks one after another on the change of these files."""
-    gone = [each for each in checks if _loses(each, files) and await is_gone(sandbox, each)]
+    gone = [each for each in checks if _loses(each, files) and await is_folder_gone(sandbox, each)]
     return [
         await _outcome_of(sandbox, check, on_base, deadline, files, gone=check in gone)
         for check in checks

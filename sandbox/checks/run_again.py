@@ -64,13 +64,12 @@ async def _run_all_again(
     names = (*failures.new, *failures.unknown)
 
     async def on_change(command: FolderCommand) -> CheckRun | None:
-        return await run_check(sandbox, command, min(deadline, time.time() + _patience_s(run)))
+        return await run_check(sandbox, command, _until(run, deadline))
 
     async def on_the_base(command: FolderCommand) -> CheckRun | None:
-        return await on_base.run(command, min(deadline, time.time() + _patience_s(run)))
+        return await on_base.run(command, _until(run, deadline))
 
-    room_ms = (deadline - time.time()) * 1000 / _SPARE
-    failed = await still_failing(check, run, names, on_change, max(room_ms, _CHEAP_MS))
+    failed = await still_failing(check, run, names, on_change, _room_ms(deadline))
     if failed is None:
         return failures
     left = tuple(name for name in names if name in failed)
@@ -104,10 +103,9 @@ async def masked_again(
 
     The others passed as the runner tried them again itself. All do where that cannot be known.
     """
-    room_ms = max((deadline - time.time()) * 1000 / _SPARE, _CHEAP_MS)
-    if not names or len(names) > _MOST or run.duration_ms > room_ms:
+    if not names or len(names) > _MOST or run.duration_ms > _room_ms(deadline):
         return names
-    again = await run_check(sandbox, check, min(deadline, time.time() + _patience_s(run)))
+    again = await run_check(sandbox, check, _until(run, deadline))
     if not again.passed or not again.ran or again.cut:
         return names
     return tuple(name for name in names if name in again.masked)
@@ -124,7 +122,7 @@ async def flaky_on_base(
         return ()  # so many do not fail by chance at once
 
     async def again(command: FolderCommand) -> CheckRun | None:
-        return await on_base.run(command, min(deadline, time.time() + _patience_s(run)))
+        return await on_base.run(command, _until(run, deadline))
 
     failed = await still_failing(check, run, names, again, _CHEAP_MS)
     return None if failed is None else tuple(name for name in names if name not in failed)
@@ -174,6 +172,15 @@ def _failed_of(
     if named or (again.failed_tests and whole) or everything == {check.shell}:
         return named or (everything & {check.shell})
     return everything if missing is None else frozenset(missing)
+
+
+def _room_ms(deadline: float) -> float:
+    """So long a check may be that is run again as a whole."""
+    return max((deadline - time.time()) * 1000 / _SPARE, _CHEAP_MS)
+
+
+def _until(run: CheckRun, deadline: float) -> float:
+    return min(deadline, time.time() + _patience_s(run))
 
 
 def _patience_s(run: CheckRun) -> float:

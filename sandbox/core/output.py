@@ -1,12 +1,15 @@
 """Output of untrusted commands: both ends kept, and made harmless to show."""
 
 import re
+from typing import Final
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours, moves of the cursor
     r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, links and other strings
     r"|[ -/]+[0-~]|[0-~])"
 )
+CUT_LINE: Final = re.compile(r"\[… \d+ bytes left out …\]")
+"""What `render` puts between both ends."""
 _MARK = "\n[… {} characters left out …]\n"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 

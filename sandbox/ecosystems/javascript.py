@@ -94,15 +94,12 @@ def _parts_import_builds(project: Project, manifest: Manifest) -> bool:
     if not is_workspace or not any(b and t and b.start() < t.start() for b, t in calls):
         return False
     inside = f"{project.folder}/" if project.folder else ""
-    folders = [
-        path.removesuffix("/package.json")
-        for path in project.repository.files
-        if path.startswith(inside) and path.endswith("/package.json")
-    ]
-    parts = [Project(project.repository, each) for each in folders if not is_example(each)]
+    packages = project.repository.projects(_PACKAGES)
+    inner = [each for each in packages if each.folder.startswith(inside) and each != project]
+    parts = [each for each in inner if not is_example(each.folder)]
     manifests = [_manifest(part) for part in parts]
     built = {
-        str(each.get("name"))
+        each.get("name")
         for part, each in zip(parts, manifests, strict=True)
         if (match := _BUILT.fullmatch(_entry(each))) and not part.has(match["file"])
     }

@@ -241,7 +241,7 @@ def _each(pip: str, requirements: Iterable[str]) -> Iterator[InstallStep]:
     for text in requirements:
         if any_version := _any_version(text):
             other = f"{pip} {quote(any_version)} && {{ {_OTHER_VERSION}; }}"
-            instead = (other,) if any_version != text else ()
+            instead = (other,) if Requirement(text).specifier else ()
             yield InstallStep(f"`{text}`", f"{pip} {quote(text)}", instead)
 
 
@@ -258,8 +258,8 @@ def _any_version(requirement: str) -> str:
 def _lines(pip: str, name: str) -> Iterator[InstallStep]:
     """A list line by line: one that cannot be had does not keep the others away."""
     any_version = (
-        f'case "$line" in *[@/:]*) false;; *[=\\<~]*) {pip} --quiet "${{line%%[=<>~! ;]*}}";;'
-        " *) false;; esac"
+        'asked=${line%%;*}; case "$asked" in *[@/:]*) false;; *[=\\<\\>~]*)'
+        f' {pip} --quiet "${{asked%%[=<>~! ]*}}${{line#"$asked"}}";; *) false;; esac'
     )
     each = (
         f"sed -e 's/[[:space:]]#.*//' -e '/^[[:space:]]*\\(#\\|-\\|$\\)/d' {quote(name)}"

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from sandbox.core.output import CUT_LINE
 from sandbox.ecosystems.base import any_of
 from sandbox.ecosystems.registry import ECOSYSTEMS
 from sandbox.reports.compiler_diagnostics import diagnostics
@@ -17,7 +18,6 @@ _LONGEST_LINE = 1000
 _COUNTS = any_of(each.counts for each in ECOSYSTEMS)
 _LACKING = any_of(each.lacking for each in ECOSYSTEMS)
 _LISTS = any_of(each.lists_failed for each in ECOSYSTEMS)
-_CUT = re.compile(r"\[… \d+ bytes left out …\]")
 _NOT_RUN = frozenset(("skipped", "deselected", "ignored", "pending", "todo", "warning", "warnings"))
 _NUMBER = re.compile(r"(?P<before>\d{1,9}) (?P<word>\w+)|\b(?P<name>\w++):? (?P<behind>\d{1,9})")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
@@ -55,7 +55,7 @@ def read_report(output: str, command: str = "") -> Report:
     tests = {_lasting(test) for reader in readers for test in reader.failed(lines)}
     failed = tests or map(_lasting, diagnostics(lines))
     ran, sums = any(reader.ran(lines) for reader in readers), _sums(lines)
-    cut = max((n for n, line in enumerate(lines) if _CUT.fullmatch(line)), default=-1)
+    cut = max((n for n, line in enumerate(lines) if CUT_LINE.fullmatch(line)), default=-1)
     return Report(
         failed=frozenset(failed),
         ran=ran,

@@ -47,7 +47,7 @@ def test_what_is_copied_into_another_file_is_not_moved() -> None:
 
 def test_very_many_tests_are_moved_at_once() -> None:
     """Each id is gone over once, however many files are moved."""
-    count = 5_000
+    count = 50_000
     files = file_diffs("".join(moved(f"tests/test_{n}.py", f"t/test_{n}.py") for n in range(count)))
     tests = [f"tests/test_{n}.py::test_a" for n in range(count)]
     ids = moved_ids(tests, files, "")

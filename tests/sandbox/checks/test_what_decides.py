@@ -7,7 +7,7 @@ import pytest
 
 from graph.environment import NO_ENVIRONMENT
 from graph.values import Check, Validation
-from sandbox.checks.could_start import is_gone
+from sandbox.checks.could_start import is_folder_gone
 from sandbox.checks.service import SandboxChecks
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
@@ -156,14 +156,17 @@ async def test_a_check_is_not_gone_as_its_run_removes(run: SampleRun, what: str)
     assert (found.status, found.new_failures) == ("failed", (back.shell,))
 
 
-async def test_nothing_is_gone_where_git_cannot_be_asked(run: SampleRun) -> None:
+async def test_nothing_is_folder_gone_where_git_cannot_be_asked(run: SampleRun) -> None:
     sandbox = await run.open("asked")
     back, gone = (
         Check(command="true", source="repository", folder=folder) for folder in ("back", "gone")
     )
-    assert (await is_gone(sandbox, back), await is_gone(sandbox, gone)) == (False, True)
+    assert (await is_folder_gone(sandbox, back), await is_folder_gone(sandbox, gone)) == (
+        False,
+        True,
+    )
     await sandbox.run(REMOVES["what git goes by"])
-    assert not await is_gone(sandbox, gone)
+    assert not await is_folder_gone(sandbox, gone)
 
 
 REPORT = "echo '=== short test summary info ==='; echo 'FAILED test_app.py::test_a'"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.core.output import render
 from sandbox.reports.read_report import read_report
 
 
@@ -483,6 +484,6 @@ def test_a_target_without_cargo_s_harness_may_have_run_tests(output: str, idle: 
 
 
 def test_a_list_of_failures_behind_a_cut_is_whole() -> None:
-    cut = "[… 99 bytes left out …]"
-    assert read_report(f"a\n{cut}\n{PYTEST}").listed
-    assert not read_report(f"{PYTEST}\n{cut}\na").listed
+    cut = render(b"", 99)
+    assert read_report(f"a{cut}{PYTEST}").listed
+    assert not read_report(f"{PYTEST}{cut}a").listed
