@@ -117,3 +117,27 @@ async def test_a_part_of_the_log_is_kept_wherever_one_reads(
     assert told["fromTheEnd"] == [True, True]
     assert told["toTheBegin"] == [1, "ok", True, True]
     assert told["atTheEnd"]
+
+
+AHEAD: Final = """async () => {
+  const { RunLog } = await import("/assets/app/model/run_log.js");
+  const events = (first, last) => Array.from({ length: last - first + 1 }, (_, at) => (
+    { seq: first + at, type: "tool.started", callId: `c${first + at}`, role: "coder", time: "t",
+      tool: "bash", input: { command: "x".repeat(60_000) } }));
+  const log = new RunLog();
+  log.append(events(1, 500), true);
+  const wasBehind = log.hasNewer;
+  while (log.heldSeq < 505) log.extend(events(log.heldSeq + 1, Math.min(log.heldSeq + 60, 505)));
+  log.append(events(501, 510));
+  const keys = log.items.map((item) => item.key);
+  return { wasBehind, newest: log.heldSeq, isWhole: !log.hasNewer, keys };
+}"""
+"""A page that is read reaches beyond what the stream has told so far."""
+
+
+async def test_events_that_a_page_brought_before_the_stream_are_here_once(world: PageWorld) -> None:
+    async with world.tab() as tab:
+        told = await tab.page.evaluate(AHEAD)
+    keys = told.pop("keys")
+    assert told == {"wasBehind": True, "newest": 510, "isWhole": True}
+    assert keys == list(range(keys[0], 511))

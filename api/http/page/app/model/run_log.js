@@ -44,7 +44,7 @@ export class RunLog {
       this.firstSeq ??= event.seq;
       this.lastSeq = event.seq;
       this.note(event);
-      if (isWhole) this.hold(event);
+      if (isWhole && event.seq > this.heldSeq) this.hold(event); // a page may have come first
     }
     if (readsOld) this.forgetNewest();
     else this.forgetOldest();
