@@ -33,7 +33,7 @@ _HIDDEN: Final = re.compile(
     rb"|(?:linguist-(?:generated|vendored)|gitlab-generated)(?:=(?!false\b)\S*)?)(?:\s|$)[^\n]*"
 )
 _UNSEEN: Final = re.compile(
-    rb"\xe2\x80[\xaa-\xae]"  # U+202A to U+202E turn the direction of what follows
+    rb"\xe2\x80[\xa8-\xae]"  # U+2028, U+2029 end a line for some; the others turn the direction
     rb"|\xe2\x81[\xa0-\xaf]"  # so do U+2066 to U+2069; others of these cannot be seen
     rb"|\xe2\x80[\x8b\x8e\x8f]|\xd8\x9c"  # marks of a direction, and a space of no width
     rb"|\xf3\xa0[\x80-\x87][\x80-\xbf]"  # tags and variants: a model reads them, nobody sees them

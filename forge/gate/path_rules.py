@@ -122,7 +122,7 @@ def _has_unseen(name: str) -> bool:
         return False
     return any(
         (ord(char) in _IGNORED and ord(char) not in _OF_OTHERS)
-        or (unicodedata.category(char) == "Cc" and char not in "\t\n")
+        or (unicodedata.category(char) in ("Cc", "Zl", "Zp") and char not in "\t\n")
         for char in name
     )
 

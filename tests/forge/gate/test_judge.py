@@ -145,6 +145,8 @@ async def test_what_always_blocks(side: TrustedSide, edit: Edit, rule: str) -> N
         (write(".gitattributes", "*.py filter=mine\n"), "attributes"),
         (write(".gitattributes", "src/** linguist-generated\n"), "attributes"),
         (write("x.py", "access = 'user\u202e\u2066# admin\u2069'\n"), "hidden_text"),
+        (write("x.js", "// note\u2028evil()\n"), "hidden_text"),
+        (write("x.js", "// note\u2029evil()\n"), "hidden_text"),
         (write("x.md", "ok\U000e0069\U000e0067\n"), "hidden_text"),
         (write("x.md", "ok\U000e0100\U000e01ef\n"), "hidden_text"),
         (write("x.js", "const { a, \u3164 } = b\n"), "hidden_text"),
