@@ -11,7 +11,7 @@ from forge.text.sanitize_markdown import strip_html_comments
 _COMMAND: Final = re.compile(
     r" {0,3}([/@][A-Za-z0-9][A-Za-z0-9-]{0,99})(?![A-Za-z0-9_/@.-])[ \t,:]*(.*)"
 )
-_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FENCE: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*\Z)|~{3,})")
 _CODE: Final = re.compile(r"(?: {4}|\t)")
 _TAG: Final = re.compile(r"(?i)<(/?)(pre|code|blockquote)\b")
 _INLINE: Final = re.compile(r"`[^`\n]*`")

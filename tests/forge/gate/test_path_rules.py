@@ -338,7 +338,15 @@ def test_sources_of_packages_are_told(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("src/\u200bapp.py", "a\u202eb.py", "a\x1b[2J", "a\rb", "x\u3164", "a\U000e0041", "a\x9bb"),
+        *(
+            "src/\u200bapp.py",
+            "a\u202eb.py",
+            "a\x1b[2J",
+            "a\rb",
+            "x\u3164",
+            "a\U000e0041",
+            "a\x9bb",
+        ),
         *("a\u2028b", "a\u2029b"),
     ],
 )

@@ -16,6 +16,8 @@ COMMAND = Command("/coding-agent", "fix it")
         "  /Coding-Agent: fix it  ",
         "/coding-agent, fix it\r\nthanks",
         "```\ncode\n```\n/coding-agent fix it",
+        "```x``` fails\n/coding-agent fix it",
+        "```x``` ```\n/coding-agent fix it",
         "> quoted\n\n/coding-agent fix it",
         "~~~~\n~~~\n~~~~\n/coding-agent fix it",
         "<pre>code</pre>\n/coding-agent fix it",
@@ -40,6 +42,8 @@ def test_a_line_begins_with_it(text: str) -> None:
         "`/coding-agent fix it`",
         "```\n/coding-agent fix it\n```",
         "```\n/coding-agent fix it",
+        "```\n``` `\n/coding-agent fix it\n```",
+        "~~~`x`\n/coding-agent fix it\n~~~",
         "~~~sh\n```\n/coding-agent fix it\n~~~",
         "````\n```\n/coding-agent fix it\n````",
         "<!-- \n/coding-agent fix it\n-->",
@@ -62,7 +66,7 @@ def test_several_and_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<!--", "`", "```\n", "/a ", "@a\n", " ", "> ", "\t/x\n", "<pre>", "</pre>"]
+    "piece", ["<!--", "`", "```\n", "```x", "/a ", "@a\n", " ", "> ", "\t/x\n", "<pre>", "</pre>"]
 )
 def test_hostile_texts_take_linear_time(piece: str) -> None:
     assert_linear(read_commands, lambda size: piece * (size // len(piece)), 64_000)
