@@ -60,7 +60,7 @@ class ThreadActs:
             return True
         login = await self._login(act.repo)
         if act.kind == "closed":
-            await self._close(act)
+            await self._close(act, login)
         elif act.kind in ("checks", "conflicts"):
             return await self._go_on(act, login)
         elif await self.show_seen(act):
@@ -157,14 +157,17 @@ class ThreadActs:
         word = self._rules.word
         return ThreadComments(self._deliveries, self._forge, self._runs, word=word, login=login)
 
-    async def _close(self, act: Act) -> None:
-        """A pull request was closed: nothing goes on there, and what became of it is kept."""
+    async def _close(self, act: Act, login: str) -> None:
+        """A pull request was closed: nothing goes on there, and what became of it is kept.
+
+        Of one that is not ours and has had no run, nothing is.
+        """
         thread = await Thread.load_for(self._deliveries, act)
-        login = await self._login(act.repo)
-        if thread.kept is None and act.issue_author.lower() != login.lower():
+        others = await self._thread_runs.runs_of_pull(thread)
+        ours = act.issue_author.lower() == login.lower()
+        if thread.kept is None and not others and not ours:
             return
         thread.merged = act.merged
-        others = await self._thread_runs.runs_of_pull(thread)
         for run_id in {*thread.runs[-1:], *(run.run_id for run in others if not run.final)}:
             with suppress(RunError):
                 await self._runs.cancel(run_id, Caller(f"github:{act.by}", operator=True))

@@ -359,12 +359,13 @@ async def test_what_others_began_there_is_stopped_too(world: World) -> None:
     assert (run.run_id, run.status) == (run_id, "cancelled")
 
 
-async def test_closing_stops_what_others_began_there(world: World) -> None:
+@pytest.mark.parametrize("author", [OURS, "ben"])
+async def test_closing_stops_what_others_began_there(world: World, author: str) -> None:
     open_pull(world)
     world.house.pace.hold("code")
     await begin_elsewhere(world)
     await world.house.pace.reached("code")
-    await world.deliver("pull_request", pull_payload("closed", "ada"))
+    await world.deliver("pull_request", pull_payload("closed", "ada", author))
     await world.worker.round()
     world.house.pace.let_go("code")
     await work_off(world)
