@@ -78,7 +78,8 @@ class ThreadComments:
             except RepositoryNotFound:  # somebody deleted it, and wants no other
                 return True
             return True
-        if waits and thread.commenting and time.time() - thread.commenting_at < LEASE_S:
+        just_now = abs(time.time() - thread.commenting_at) < LEASE_S
+        if waits and thread.commenting and just_now:
             return False
         thread.commenting, thread.commenting_at = True, time.time()
         await thread.keep(self._deliveries, live=True)

@@ -333,8 +333,9 @@ async def test_a_comment_that_may_not_be_edited_is_given_up_after_a_day(world: W
     assert not await world.deliveries.live_threads()
 
 
+@pytest.mark.parametrize("ago_s", [LEASE_S, -24 * 3600], ids=["later", "clock set back"])
 async def test_a_comment_that_was_not_made_is_made_once_its_act_was_given_up(
-    world: World,
+    world: World, ago_s: float
 ) -> None:
     """It says why there is no run: nothing else would bring it."""
     world.author = "eve"
@@ -342,7 +343,7 @@ async def test_a_comment_that_was_not_made_is_made_once_its_act_was_given_up(
     await world.label("ben")
     await world.worker.round()
     await world.deliveries.forget(time.time() + KEPT_S + 60)  # the act, as it failed too often
-    kept = await set_back(world, "commenting_at", LEASE_S)
+    kept = await set_back(world, "commenting_at", ago_s)
     assert kept["untold_since"]
     await world.worker.round()
     (said,) = world.ours
