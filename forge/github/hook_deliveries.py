@@ -31,16 +31,8 @@ class GitHubDeliveries(Connection, HookDeliveries):
     async def redeliver_failed(self) -> int:
         if self._app is None:
             return 0
-        failed = [row for row in await self._tries("&status=failure") if not _was_taken(row)]
-        if not failed:
-            return 0
-        since = await self._tries("", back_to=min(int(row["id"]) for row in failed))
-        oldest = min((int(row["id"]) for row in since), default=0)
-        tries = {int(row["id"]): row for row in (*since, *failed)}
-        lost = _failed([tries[each] for each in sorted(tries, reverse=True)])
         asked = 0
-        # what came after an older one is not known: it may have been taken since
-        for number in [each for each in lost if each >= oldest][:_MOST_ASKED]:
+        for number in _failed(await self._newest_tries())[:_MOST_ASKED]:
             try:
                 await self._ask_as_app("a delivery", "POST", f"{_PATH}/{number}/attempts")
             except (ForgeRejected, RepositoryNotFound) as refused:  # too old, or gone
@@ -49,17 +41,16 @@ class GitHubDeliveries(Connection, HookDeliveries):
                 asked += 1
         return asked
 
-    async def _tries(self, wanted: str, back_to: int = 0) -> list[Any]:
-        """The newest tries, the newest first, as far back as one of them."""
+    async def _newest_tries(self) -> list[Any]:
+        """The newest first, all: its filter for failures leaves out 3xx and what never answered."""
         rows: list[Any] = []
+        path = f"{_PATH}?per_page={_PAGE}"
         cursor = ""
         for _ in range(_MOST_PAGES):
-            path = f"{_PATH}?per_page={_PAGE}{wanted}{cursor}"
-            following, found = await self._call_as_app(
-                "the deliveries", partial(_read_page, path=path)
-            )
+            read = partial(_read_page, path=f"{path}{cursor}")
+            following, found = await self._call_as_app("the deliveries", read)
             rows += found
-            if not following or not found or int(found[-1]["id"]) <= back_to:
+            if not following:
                 break
             cursor = f"&cursor={following}"
         return rows
@@ -72,10 +63,6 @@ def _read_page(github: "Api", path: str) -> tuple[str, list[Any]]:
     return found[1] if found else "", rows
 
 
-def _was_taken(row: Any) -> bool:
-    return 200 <= int(row["status_code"]) < 300
-
-
 def _failed(rows: list[Any]) -> list[int]:
     """The newest try of each delivery that nobody took. GitHub lists the newest first."""
     tries = defaultdict[str, list[Any]](list)
@@ -84,5 +71,5 @@ def _failed(rows: list[Any]) -> list[int]:
     return [
         int(each[0]["id"])
         for each in tries.values()
-        if len(each) < _MOST_TRIES and not any(map(_was_taken, each))
+        if len(each) < _MOST_TRIES and not any(200 <= int(row["status_code"]) < 300 for row in each)
     ]

@@ -274,13 +274,13 @@ def test_the_key_file_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
 async def test_what_nobody_took_is_asked_for_again(side: TrustedSide) -> None:
     ours, app = as_app(side)
     tries = [(9, "c", 502), (8, "a", 202), (7, "b", 0), (6, "a", 502), (5, "d", 422)]
-    tries += [(4, "d", 422), (3, "d", 422), (2, "e", 200)]
+    tries += [(4, "d", 422), (3, "d", 422), (2, "e", 200), (1, "f", 302)]
     app.deliveries = [
         {"id": number, "guid": guid, "status_code": status, "event": "issues"}
         for number, guid, status in tries
     ]
-    assert await ours.github.redeliver_failed() == 2
-    assert app.redelivered == [9, 7]
+    assert await ours.github.redeliver_failed() == 3
+    assert app.redelivered == [9, 7, 1]
     assert await side.github.redeliver_failed() == 0
 
 
@@ -308,16 +308,17 @@ async def test_what_may_have_been_taken_since_is_left(side: TrustedSide) -> None
     app.deliveries = rows
     assert await ours.github.redeliver_failed() == 1
     assert app.redelivered == [1250]
+    assert side.forge.calls("GET", "/app/hook/deliveries") == 10
 
 
-async def test_where_all_was_taken_one_call_says_so(side: TrustedSide) -> None:
+async def test_the_newest_deliveries_are_read_to_their_end(side: TrustedSide) -> None:
     ours, app = as_app(side)
     app.deliveries = [
         {"id": number, "guid": f"g{number}", "status_code": 202, "event": "push"}
-        for number in range(500, 0, -1)
+        for number in range(450, 0, -1)
     ]
     assert await ours.github.redeliver_failed() == 0
-    assert side.forge.calls("GET", "/app/hook/deliveries") == 1
+    assert side.forge.calls("GET", "/app/hook/deliveries") == 5
 
 
 async def test_a_delivery_that_is_sent_no_more_holds_up_no_other(side: TrustedSide) -> None:

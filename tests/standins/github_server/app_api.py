@@ -67,10 +67,8 @@ class AppApi:
     async def _deliveries(self, request: Request, app: HostedApp) -> Response:
         query = request.query_params
         begin, size = int(query.get("cursor", "0")), min(int(query.get("per_page", "30")), 100)
-        failed = query.get("status") == "failure"
-        rows = [row for row in app.deliveries if not (failed and 200 <= row["status_code"] < 300)]
-        answer = JSONResponse(rows[begin : begin + size])
-        if begin + size < len(rows):
+        answer = JSONResponse(app.deliveries[begin : begin + size])
+        if begin + size < len(app.deliveries):
             following = request.url.include_query_params(cursor=begin + size)
             answer.headers["Link"] = f'<{following}>; rel="next"'
         return answer
