@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ async def test_a_process_that_is_not_the_containers_is_let_alone() -> None:
 FULL_DISK = """
 import asyncio, sys
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from sandbox.core.protocol import Limits
 from tests.support.sandbox.docker_backend import Docker, on_stand_in, opened
@@ -158,7 +160,9 @@ async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Pat
     binds = [create[at + 1] for at, word in enumerate(create) if word == "--mount"]
     writable = {bind.split("target=")[1] for bind in binds if not bind.endswith(",readonly")}
     assert writable == {"/workspace", "/home/agent", "/tmp"}
-    assert [words[0] for words in calls(programs)][-4:] == ["create", "start", "inspect", "rm"]
+    # how often its state is asked for while it starts is up to the machine's speed
+    asked = [name for name, _ in groupby(words[0] for words in calls(programs))]
+    assert asked[-4:] == ["create", "start", "inspect", "rm"]
     assert containers(programs) == []
 
 
