@@ -1,9 +1,7 @@
 """One run of one check: how it ended and which tests failed."""
 
 import asyncio
-import re
 import time
-from typing import Final
 
 from graph import CommandReport, FolderCommand, ReportStatus, Value
 from sandbox.checks.could_start import could_start
@@ -14,11 +12,6 @@ from sandbox.reports.read_report import read_report
 
 _KEPT_BYTES = 1024 * 1024
 _SHOWN_FAILED, _SHOWN_PASSED = 6000, 500
-_ENDS_FIRST: Final = re.compile(
-    r"(?<!\S)(?:--exitfirst|--maxfail[= ][1-9]\d*+|--bail(?:=[1-9]\d*+)?|--?fail-?fast)(?!\S)"
-    r"|\b(?:pytest|py\.test)\b[^&|;\n]* -[A-Za-qs-z]*x[A-Za-z]*(?!\S)"
-)
-"""Options of runners by which they leave tests out after others have failed."""
 _NOT_RUN = "Not run: what validation may use of the time of the run was spent."
 
 
@@ -108,7 +101,6 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
     if not passed:
         shown = await asyncio.to_thread(excerpt, result.text, _SHOWN_FAILED)
     cut = bool(result.dropped) and not report.listed
-    ends_first = report.stops_at_first or bool(_ENDS_FIRST.search(check.command))
     return CheckRun(
         command=check.shell,
         exit_code=result.exit_code,
@@ -122,9 +114,9 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
         compared=report.ran and bool(report.failed) and not passed and not result.limit,
         lacking="" if passed else report.lacking,
         too_late=result.limit == "time" and time.time() >= deadline,
-        complete=passed or not (report.cut_short or ends_first or cut),
+        complete=passed or not (report.cut_short or report.stops_at_first or cut),
         cut=cut,
-        held_up=not passed and report.cut_short and not (ends_first or cut),
+        held_up=not passed and report.cut_short and not (report.stops_at_first or cut),
         idle=report.idle,
         masked=tuple(sorted(report.failed)) if passed and report.of_tests else (),
     )

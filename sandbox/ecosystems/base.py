@@ -155,6 +155,8 @@ class Ecosystem:
     """Whether a runner says that it left tests out because others had failed."""
     stops_at_first: Callable[[Lines], bool] = never
     """Whether it says that it ended at so many failures, whichever came first."""
+    ends_first: str = ""
+    """Options of a command by which it leaves tests out after others have failed."""
     runs_one: Callable[[str, Lines], bool] = never
     """Whether a command runs a single part of the tests, behind whose failure no other is left."""
     idle: Callable[[Lines], bool] = never

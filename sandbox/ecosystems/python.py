@@ -7,12 +7,7 @@ from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from sandbox.ecosystems.base import (
-    Ecosystem,
-    Mark,
-    ReportReader,
-    any_line,
-)
+from sandbox.ecosystems.base import Ecosystem, Mark, ReportReader, any_line
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
 from sandbox.ecosystems.make import make_recipe
 from sandbox.ecosystems.named_code import python_names
@@ -20,6 +15,7 @@ from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
 from sandbox.ecosystems.python_needs import hatch_environments, read_toml, table_in, texts
 from sandbox.ecosystems.python_runners import (
+    ENDS_FIRST,
     is_idle,
     probe,
     pytest_failures,
@@ -310,6 +306,7 @@ PYTHON = Ecosystem(
     lists_failed=r"=+ short test summary info =+",
     cut_short=any_line(r"!{3,} .*(?:stopping after \d+ failure|Interrupted: )"),
     stops_at_first=any_line(r"!{3,} .*stopping after \d+ failure"),
+    ends_first=ENDS_FIRST,
     idle=is_idle,
     noise=r"[.sxXFEu]{2,200}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
     r"|.* (?:\.\.\. ok|PASSED +\[ *\d+%\])",

@@ -30,7 +30,13 @@ def pytest_failures(lines: Lines) -> Iterator[str]:
 
 
 _ADDED_OPTIONS = re.compile(r"(?m)^[ \t]*+addopts[ \t]*+=.*(?:\n(?:[ \t\r\]\"'].*)?)*")
-_ENDS_FIRST = re.compile(r"(?<![\w-])(?:-(?!r)[A-Za-z]*x[A-Za-z]*|--exitfirst|--maxfail)(?![\w-])")
+_SHORT = r"-[hlqsv]*+x[A-Za-z]*+"
+"""Of pytest, `-x` and what is written into one word with it."""
+_ENDS_FIRST = re.compile(rf"(?<![\w-])(?:{_SHORT}|--exitfirst|--maxfail)(?![\w-])")
+ENDS_FIRST = (
+    r"(?<!\S)(?:--exitfirst|--failfast|--maxfail[= ][1-9]\d*+)(?!\S)"
+    rf"|\bpy\.?test\b(?:(?!\bpy\.?test\b)[^&|;\n])* {_SHORT}(?!\S)"
+)
 
 
 def through_all(settings: str) -> str:

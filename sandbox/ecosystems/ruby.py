@@ -48,6 +48,7 @@ RUBY = Ecosystem(
     lints=_lints,
     test_calls=r"\b(?:rspec|rake|rails test)\b",
     lint_calls="rubocop",
+    ends_first=r"(?<!\S)--fail-fast(?!\S)",
     reports=(
         ReportReader(
             "rspec",

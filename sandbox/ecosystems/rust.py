@@ -147,6 +147,7 @@ RUST = Ecosystem(
     lints=_lints,
     test_calls=r"\bcargo (?:test|nextest)\b",
     lint_calls=r"cargo (?:clippy|fmt|check)",
+    ends_first=r"(?<!\S)--fail-fast(?!\S)",
     reports=(
         ReportReader(
             "cargo test",

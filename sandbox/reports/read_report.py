@@ -16,6 +16,7 @@ from sandbox.reports.compiler_diagnostics import diagnostics
 _LONGEST = 200
 _LONGEST_LINE = 1000
 _COUNTS = any_of(each.counts for each in ECOSYSTEMS)
+_ENDS_FIRST = any_of(each.ends_first for each in ECOSYSTEMS)
 _LACKING = any_of(each.lacking for each in ECOSYSTEMS)
 _LISTS = any_of(each.lists_failed for each in ECOSYSTEMS)
 _NOT_RUN = frozenset(("skipped", "deselected", "ignored", "pending", "todo", "warning", "warnings"))
@@ -32,9 +33,9 @@ class Report:
     just failed to be loaded. `counts`: how many passed and failed, in the runner's words, added up.
     `lacking`: the first that it says of a module or a tool that is not installed. `idle`: whether
     it says that no test was run. `cut_short`: whether it says that tests were left out after others
-    had failed; `stops_at_first`: that it ended at so many failures, whichever came first. `listed`:
-    whether it lists at its end, behind any cut, what failed. `of_tests`: whether those that failed
-    are tests.
+    had failed; `stops_at_first`: that it ended at so many failures, whichever came first, or that
+    its command lets it. `listed`: whether it lists at its end, behind any cut, what failed.
+    `of_tests`: whether those that failed are tests.
     """
 
     failed: frozenset[str]
@@ -65,7 +66,8 @@ def read_report(output: str, command: str = "") -> Report:
         cut_short=any(
             each.cut_short(lines) and not each.runs_one(command, lines) for each in ECOSYSTEMS
         ),
-        stops_at_first=any(each.stops_at_first(lines) for each in ECOSYSTEMS),
+        stops_at_first=any(each.stops_at_first(lines) for each in ECOSYSTEMS)
+        or _ENDS_FIRST.search(command) is not None,
         of_tests=bool(tests),
         listed=any(map(_LISTS.fullmatch, lines[cut + 1 :])),
     )

@@ -205,3 +205,25 @@ def test_what_leaves_tests_out_says_whether_it_stops_at_the_first(
 ) -> None:
     report = read_report(f"{line}\n")
     assert (report.cut_short, report.stops_at_first) == (True, stops_at_first)
+
+
+@pytest.mark.parametrize(
+    ("command", "stops_at_first"),
+    [
+        ("pytest -q -x", True),
+        ("python -m pytest -vxs tests", True),
+        ("pytest --maxfail=2", True),
+        ("npx jest --bail", True),
+        ("go test -failfast ./...", True),
+        ("mvn --fail-fast test", True),
+        ("deno test --fail-fast", True),
+        ("pytest -rx", False),
+        ("pytest -kexample", False),
+        ("pytest -pxdist -q", False),
+        ("pytest --maxfail=0", False),
+        ("tar -x a; pytest", False),
+        ("pytest -q; tar -x a", False),
+    ],
+)
+def test_a_command_says_that_it_ends_early(command: str, stops_at_first: bool) -> None:
+    assert read_report("", command).stops_at_first is stops_at_first
