@@ -255,10 +255,9 @@ class RunService(RunReader):
         said, told = self._config.hide(text), self._told(received)
         step = partial(transitions.add_message, text=said, by=caller.name, call=call, told=told)
         run = await self._store.transact(run_id, step)
-        known = run or await self._store.get(run_id)
-        number = known.message_calls.get(call, known.messages) if known else 0
-        if run:
-            await self._files.write_message(run_id, number, text)
+        assert run, "also where the call is known"
+        number = run.message_calls.get(call, run.messages)
+        await self._files.write_message(run_id, number, text)
         return number
 
     def _told(self, received: EventBase | None) -> tuple[Entry, ...]:
