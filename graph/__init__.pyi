@@ -74,11 +74,11 @@ from .pictures import PictureText as PictureText
 from .pictures import RequestPicture as RequestPicture
 from .preparation import Preparation as Preparation
 from .proxy_settings import UNTRUSTED_HINT as UNTRUSTED_HINT
-from .proxy_settings import explain_unusable as explain_unusable
 from .proxy_settings import find_certificates as find_certificates
 from .proxy_settings import find_proxy as find_proxy
 from .proxy_settings import is_untrusted as is_untrusted
 from .proxy_settings import name_proxy_variables as name_proxy_variables
+from .proxy_settings import name_variables as name_variables
 from .publication import MAX_MOVES as MAX_MOVES
 from .publication import ChangeOnNewBase as ChangeOnNewBase
 from .publication import GateFinding as GateFinding

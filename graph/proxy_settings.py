@@ -1,6 +1,8 @@
 """The proxies and certificates that this process's environment names, as libraries read them."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Final
 from urllib.request import getproxies
@@ -36,10 +38,25 @@ def name_proxy_variables() -> str:
     return ", ".join(f"{scheme.upper()}_PROXY" for scheme in _SCHEMES if scheme in proxies)
 
 
-def explain_unusable(error: Exception) -> tuple[str, str]:
-    """What of the environment keeps a client from being made, and what to do about it.
+@contextmanager
+def name_variables(
+    make_error: Callable[[str, str], Exception], invalid_url: type[Exception]
+) -> Iterator[None]:
+    """What keeps a client from being made is in the environment: said so, with the variable.
 
-    `error` is what the client's library raised; its text may hold the password of a proxy.
+    `make_error` takes what is wrong and what to do about it. `invalid_url` is what the client's
+    library raises for an address that is none.
+    """
+    try:
+        yield
+    except (ImportError, OSError, ValueError, invalid_url) as error:
+        raise make_error(*_explain(error)) from error
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """What of the environment it is, and what to do about it.
+
+    The text of what the client's library raised may hold the password of a proxy.
     """
     if isinstance(error, OSError):
         names = ", ".join(filter(os.environ.get, _TLS_FILES)) or _TLS_FILES[0]

@@ -8,7 +8,6 @@ import httpx
 from httpx_sse import SSEError
 
 from api.client.server_error import ServerError
-from graph import explain_unusable
 
 CHECK_ADDRESS: Final = "Check the address given as --server or CODING_AGENT_SERVER."
 
@@ -32,15 +31,6 @@ def map_http_errors(client: httpx.AsyncClient) -> Iterator[None]:
         raise ServerError(
             "unexpected_answer", "The answer cannot be decoded.", CHECK_ADDRESS
         ) from error
-
-
-@contextmanager
-def name_variables() -> Iterator[None]:
-    """What keeps a client from being made is in the environment: said so, with the variable."""
-    try:
-        yield
-    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-        raise ServerError("unusable_environment", *explain_unusable(error)) from error
 
 
 def problem_of(answer: httpx.Response) -> ServerError:

@@ -19,13 +19,12 @@ from api.client.http_answers import (
     CHECK_ADDRESS,
     json_of,
     map_http_errors,
-    name_variables,
     problem_of,
 )
 from api.client.remote_feed import RemoteFeed
 from api.client.runs_protocol import View
 from api.client.server_error import ServerError
-from graph import Approval, RetryPolicy, RunRequest, retry, wire_name
+from graph import Approval, RetryPolicy, RunRequest, name_variables, retry, wire_name
 from runs.model import RaisedLimits
 
 _READ_TIMEOUT_S: Final = 45.0
@@ -68,7 +67,8 @@ class RemoteRuns:
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"
         timeout = httpx.Timeout(read_timeout_s, connect=10.0)
-        with name_variables():
+        unusable = partial(ServerError, "unusable_environment")
+        with name_variables(unusable, httpx.InvalidURL):
             made = httpx.AsyncClient(
                 base_url=server, headers=headers, timeout=timeout, follow_redirects=False
             )

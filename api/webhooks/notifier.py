@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import httpx
 
 from api.webhooks.notice import TOLD, Notice
-from graph import RetryPolicy, explain_unusable, retry
+from graph import RetryPolicy, name_variables, retry
 from graph.errors import CodingAgentError
 from runs.model import LoggedEvent, RunRecord
 
@@ -74,10 +74,8 @@ class WebhookNotifier:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Tell while the block runs, and a moment longer what is left then."""
-        try:
+        with name_variables(CodingAgentError, httpx.InvalidURL):
             made = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False)
-        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-            raise CodingAgentError(*explain_unusable(error)) from error
         async with made as client:
             works = [
                 asyncio.create_task(self._work(client, endpoint, events))

@@ -10,7 +10,7 @@ from contextlib import aclosing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from graph import UNTRUSTED_HINT, SecretForms, Usage, explain_unusable, is_untrusted
+from graph import UNTRUSTED_HINT, SecretForms, Usage, is_untrusted, name_variables
 from graph.errors import (
     ClaudeRejected,
     ClaudeUnauthorized,
@@ -220,7 +220,7 @@ class Claude:
             import anthropic
         import httpx2
 
-        try:
+        with name_variables(ClaudeUnavailable, httpx2.InvalidURL):
             # Its own, as the SDK's does not take an IPv6 address in NO_PROXY.
             http_client = httpx2.AsyncClient(
                 timeout=anthropic.Timeout(self._silence_s, connect=self._connect_s),
@@ -228,8 +228,6 @@ class Claude:
                 follow_redirects=True,
                 event_hooks={"response": [note_status]},
             )
-        except (OSError, ImportError, ValueError, httpx2.InvalidURL) as error:
-            raise ClaudeUnavailable(*explain_unusable(error)) from error
         try:
             make: Callable[..., AsyncAPIClient] = getattr(anthropic, self._provider.client)
             return make(

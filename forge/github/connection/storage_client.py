@@ -2,13 +2,11 @@
 
 import httpx
 
-from graph import explain_unusable
+from graph import name_variables
 from graph.errors import ForgeUnavailable
 
 
 def make_storage_client() -> httpx.AsyncClient:
     """It follows no redirect. Raises ForgeUnavailable where the environment keeps it from it."""
-    try:
+    with name_variables(ForgeUnavailable, httpx.InvalidURL):
         return httpx.AsyncClient(follow_redirects=False)
-    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-        raise ForgeUnavailable(*explain_unusable(error)) from error
