@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from forge.gate.linked_paths import LinkedPaths, TooManyWays
+from forge.gate.linked_paths import BeyondBounds, LinkedPaths, TooManyNames
 from forge.gate.path_patterns import PATH_KINDS, PathKind
 from forge.gate.path_rules import SYMLINK, Entry, Verdict, folded_path
 from forge.gate.tree_listing import TreeFile
 from forge.git.blobs import Blobs
 
 MAX_TARGET: Final = 4096
-_TOO_MANY: Final = Verdict("symlink", "leads to files in more ways than can be looked at")
+_MANY_WAYS: Final = Verdict("symlink", "leads to files in more ways than can be looked at")
+_MANY_NAMES: Final = Verdict(
+    "symlink", "is in a tree whose links lead to more paths than can be looked at"
+)
 
 
 def judge_linked(
@@ -26,8 +29,8 @@ def judge_linked(
         return
     try:
         paths = LinkedPaths(links)
-    except TooManyWays:
-        yield from ((entry, _TOO_MANY) for entry in entries[:1])
+    except TooManyNames:
+        yield from ((entry, _MANY_NAMES) for entry in entries[:1])
         return
     for entry in entries:
         yield from _judge_changed(entry, paths)
@@ -51,8 +54,8 @@ def _judge_changed(entry: Entry, paths: LinkedPaths) -> Iterator[tuple[Entry, Ve
                 if kind.rule not in told:
                     told.add(kind.rule)
                     yield entry, _verdict(kind, f"is {way.path} by a link")
-    except TooManyWays:
-        yield entry, _TOO_MANY
+    except BeyondBounds as error:
+        yield entry, _unclear(error)
 
 
 def _judge_exposed(
@@ -73,13 +76,17 @@ def _judge_exposed(
                     if (new, kind.rule) not in told:
                         told.add((new, kind.rule))
                         yield new, _verdict(kind, f"makes a file {way.path}")
-        except TooManyWays:
-            yield next(iter(new_links)), _TOO_MANY
+        except BeyondBounds as error:
+            yield next(iter(new_links)), _unclear(error)
             return
 
 
 def _kinds_of(path: str) -> Iterator[PathKind]:
     return (kind for kind in PATH_KINDS if kind.pattern.fullmatch(path))
+
+
+def _unclear(error: BeyondBounds) -> Verdict:
+    return _MANY_NAMES if isinstance(error, TooManyNames) else _MANY_WAYS
 
 
 def _verdict(kind: PathKind, how: str) -> Verdict:

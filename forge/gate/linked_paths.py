@@ -28,8 +28,16 @@ class LinkedPath:
     links: tuple[str, ...]
 
 
-class TooManyWays(Exception):
-    """Raised when links lead to a file in more ways than are looked at."""
+class BeyondBounds(Exception):
+    """Raised when links lead further than is looked at."""
+
+
+class TooManyWays(BeyondBounds):
+    """Raised when links lead to one file in more ways than are looked at."""
+
+
+class TooManyNames(BeyondBounds):
+    """Raised when all names that are looked at in one tree have been."""
 
 
 class LinkedPaths:
@@ -40,7 +48,7 @@ class LinkedPaths:
     ) -> None:
         """`links`: what the links of a path lead to; names that differ by case are one path.
 
-        Raises TooManyWays.
+        Raises TooManyNames.
         """
         self._links = links
         self._left = most_names
@@ -50,7 +58,7 @@ class LinkedPaths:
                 self._by_target.setdefault(target, []).append(link)
 
     def others(self, path: str) -> Iterator[LinkedPath]:
-        """The other paths of what lies at a path. Raises TooManyWays."""
+        """The other paths of what lies at a path. Raises TooManyWays or TooManyNames."""
         if len(path) > LONGEST_PATH:
             return
         found, seen = [LinkedPath(path, ())], {path}
@@ -90,10 +98,10 @@ class LinkedPaths:
             ways += [way.through(target) for target in self._links[stop]]
 
     def _spend(self, names: int) -> None:
-        """Raise TooManyWays where all that may be looked at has been."""
+        """Raise TooManyNames where all that may be looked at have been."""
         self._left -= names
         if self._left < 0:
-            raise TooManyWays
+            raise TooManyNames
 
 
 @dataclass

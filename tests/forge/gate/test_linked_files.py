@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forge.gate.linked_paths import LinkedPaths, TooManyWays
+from forge.gate.linked_paths import LinkedPaths, TooManyNames, TooManyWays
 from graph.publication import GateReport
 from tests.forge.gate.test_judge import link, write
 from tests.support.trusted_side import TrustedSide, git
@@ -149,16 +149,30 @@ def test_a_way_is_what_a_file_system_makes_of_it(
     assert others(links, path) == found
 
 
+LOOPS = tuple(link(f"l{number}", ".") for number in range(8))
+FAR = tuple(link(f"l{number}", f"l{number + 1}/{'x/' * 1900}") for number in range(60))
+
+
+@pytest.mark.parametrize(("links", "said"), [(LOOPS, "in more ways than"), (FAR, "whose links")])
+async def test_links_that_lead_too_far_to_look_are_refused(
+    side: TrustedSide, links: tuple[Edit, ...], said: str
+) -> None:
+    report = await judged(side, NOTHING, (write("new.txt", "x\n"), *links))
+    assert not report.passed
+    assert all(finding.rule == "symlink" for finding in report.findings)
+    assert any(said in finding.message for finding in report.findings)
+
+
 def test_links_to_deep_places_are_bounded_in_all() -> None:
     most = 500_000
     far = {f"l{number}": [f"l{number + 1}/{'x/' * 1900}"] for number in range(2000)}
-    with pytest.raises(TooManyWays):
+    with pytest.raises(TooManyNames):
         LinkedPaths(far, most_names=most)
     links = LinkedPaths({f"l{number}": ["."] for number in range(5)}, most_names=most)
     one = list(links.others(f"{'a/' * 20}0"))
     assert len(one) > 100
     every = (way for number in range(20_000) for way in links.others(f"{'a/' * 20}{number}"))
-    with pytest.raises(TooManyWays):
+    with pytest.raises(TooManyNames):
         list(every)
 
 
