@@ -85,18 +85,35 @@ class Thread(BaseModel):
 
     @classmethod
     async def load_for(cls, deliveries: Deliveries, act: Act) -> Self:
-        """The thread that an act is in, also where the repository had another name before."""
+        """The thread that an act is in, kept by the name that its repository has now.
+
+        One by an earlier name is found while it is looked after. Raises StoreError.
+        """
         thread = await cls.load(deliveries, act.repo, act.number)
         if thread.kept is None and act.repository:
-            for name in await deliveries.live_threads():
-                kept = await deliveries.thread(name) if name.endswith(f"#{act.number}") else None
-                if kept and kept.get("repository") == act.repository:
-                    thread = cls.model_validate({**kept, "repo": act.repo})
-                    await thread.keep(deliveries, live=True)
-                    await deliveries.keep_thread(name, kept, time.time(), live=False, before=kept)
+            number = f"#{act.number}"
+            names = [each for each in await deliveries.live_threads() if each.endswith(number)]
+            for name in names:
+                if moved := await cls._move(deliveries, name, act):
+                    thread = moved
                     break
         thread.repository = act.repository or thread.repository
         return thread
+
+    @classmethod
+    async def _move(cls, deliveries: Deliveries, name: str, act: Act) -> Self | None:
+        """What an earlier name has, kept by the one of now; None where it is another's."""
+        known = None
+        while kept := await deliveries.thread(name):
+            if kept.get("repository") != act.repository:
+                break
+            thread = cls.model_validate({**kept, "repo": act.repo})
+            thread.kept = known
+            await thread.keep(deliveries, live=True)
+            if await deliveries.keep_thread(name, kept, time.time(), live=False, before=kept):
+                return thread
+            known = thread.kept  # another process has changed it meanwhile
+        return None
 
     def take_over(self, person: str) -> None:
         """Somebody has acted: runs that begin by themselves are theirs, and counted anew."""
