@@ -12,6 +12,13 @@ export class Problem extends Error {
 }
 
 const AGAIN_MS = 3000;
+/** No session, nothing there, or a request that is none. */
+const FINAL = new Set([401, 404, 422]);
+
+/** Whether another try of a call that failed so is in vain. */
+export function isFinal(problem) {
+  return FINAL.has(problem.status);
+}
 
 /** Milliseconds until a call that failed so is worth another try. */
 export function pauseAfter(problem) {

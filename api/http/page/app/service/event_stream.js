@@ -1,7 +1,7 @@
 // Server-sent events by fetch: it goes on where it was cut, waits longer after each failure, and
 // hands events over in batches, so that a long log is drawn in few steps.
 
-import { request } from "./calls.js";
+import { isFinal, request } from "./calls.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -37,7 +37,7 @@ export class EventStream {
         if (await this.read()) return this.end();
       } catch (error) {
         if (this.abort.signal.aborted) return;
-        if ([401, 404, 422].includes(error.status)) return this.end();
+        if (isFinal(error)) return this.end();
         this.waitMs = Math.max(this.waitMs, (error.retryAfterS ?? 0) * 1000);
         this.onState("lost");
       }

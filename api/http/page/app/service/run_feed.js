@@ -1,7 +1,7 @@
 // One run: its view, and its log as it grows.
 
 import { RunLog } from "../model/run_log.js";
-import { json, pauseAfter, request } from "./calls.js";
+import { isFinal, json, pauseAfter, request } from "./calls.js";
 import { EventStream } from "./event_stream.js";
 
 const NEWEST = 200;
@@ -11,8 +11,6 @@ const SURE = 60;
 const LONG_REST_MS = 30_000;
 const SOON_MS = 150;
 const LATER_MS = 4000;
-/** Answers that stay as they are. */
-const FINAL = new Set([401, 404, 422]);
 /** Events after which the view says something new. */
 const TELLING = /^(run|node|plan|environment|baseline|validation|proof|review|change|gate|pr|message|cancel|limits)\./;
 
@@ -163,7 +161,7 @@ export class RunFeed {
       this.problem = null;
     } catch (problem) {
       this.problem = problem;
-      if (!this.closed && !FINAL.has(problem.status)) this.lookIn(pauseAfter(problem));
+      if (!this.closed && !isFinal(problem)) this.lookIn(pauseAfter(problem));
     }
     if (this.closed) return;
     if (this.view && !this.stream && !document.hidden) this.follow();
