@@ -6,9 +6,9 @@ from .change_patch import store_change as store_change
 from .file_lock import locked as locked
 from .file_lock import locked_if_free as locked_if_free
 from .file_lock import try_lock as try_lock
-from .full_disk import DISK_FULL as DISK_FULL
 from .full_disk import map_full_disk as map_full_disk
 from .full_disk import outlast_full_disk as outlast_full_disk
+from .full_disk import store_full as store_full
 from .run_folder import LONGEST_PATH as LONGEST_PATH
 from .run_folder import RunFolder as RunFolder
 from .scratch_folder import temporary_folder as temporary_folder

@@ -14,8 +14,15 @@ from graph.errors import StoreFull
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _POLICY: Final = RetryPolicy(attempts=sys.maxsize, first_s=0.2, longest_s=5.0, total_s=900.0)
+
+
+def store_full(error: BaseException) -> StoreFull | None:
+    """The error as StoreFull; None where it says something else."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
+        return None
+    return StoreFull("There is no space left on the disk.")
 
 
 @contextmanager
@@ -24,9 +31,9 @@ def map_full_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise StoreFull("There is no space left on the disk.") from error
+        if full := store_full(error):
+            raise full from error
+        raise
 
 
 async def outlast_full_disk(write: Callable[[], T], policy: RetryPolicy = _POLICY) -> T:

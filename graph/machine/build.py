@@ -11,8 +11,8 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from graph.errors import CodingAgentError, StoreFull
-from graph.files import DISK_FULL
+from graph.errors import CodingAgentError
+from graph.files import store_full
 from graph.machine import edges
 from graph.machine.node_events import emit_of_node
 from graph.machine.nodes import Nodes, Update
@@ -143,8 +143,7 @@ def _failed(error: Exception, node: NodeName, run_id: str | None) -> Update:
 
 def failure_of(error: BaseException, node: str) -> Failure:
     """An exception as data; one that is not ours says nothing of its inside."""
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        error = StoreFull("There is no space left on the disk.")
+    error = store_full(error) or error
     if isinstance(error, CodingAgentError):
         return Failure(code=error.code, message=error.message, hint=error.hint, node=node)
     return Failure(
