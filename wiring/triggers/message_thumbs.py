@@ -6,12 +6,10 @@ from typing import Final
 from forge.core import Forge
 from graph.errors import CodingAgentError, RunNotFound
 from runs import RunService
-from runs.model import Caller
-from wiring.triggers.thread import Thread, ToldReview
+from wiring.triggers.thread import READER, Thread, ToldReview
 
 log = logging.getLogger(__name__)
 
-_READER: Final = Caller("triggers", operator=True)
 _MAKERS: Final = ("planner", "coder", "fixer")
 """Who has read it before the change was ready has made that of it, too."""
 _AT_ONCE: Final = 10
@@ -48,9 +46,9 @@ class MessageThumbs:
     async def _due(self, told: ToldReview) -> list[int] | None:
         """Those that get a thumb; None while the run is at work."""
         try:
-            if not (await self._runs.get(told.run_id, _READER)).final:
+            if not (await self._runs.get(told.run_id, READER)).final:
                 return None
-            run = await self._runs.view(told.run_id, _READER)
+            run = await self._runs.view(told.run_id, READER)
         except RunNotFound:
             return []
         read = any(

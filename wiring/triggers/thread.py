@@ -1,7 +1,7 @@
 """What is known of a thread: an issue or a pull request that people ask for runs in."""
 
 import time
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, Field
 
@@ -9,6 +9,11 @@ from forge.triggers import Act
 from graph import CheckFailed, ReviewReceived, RunRequest
 from graph.errors import StoreError
 from runs.deliveries import Deliveries
+from runs.model import Caller
+
+READER: Final = Caller("triggers", operator=True)
+"""Who reads the runs of threads."""
+_UNTOLD_S: Final = 24 * 3600.0
 
 
 class PendingStart(BaseModel):
@@ -125,6 +130,15 @@ class Thread(BaseModel):
         if not await deliveries.keep_thread(self.name, told, time.time(), live=live, before=known):
             raise StoreError(f"Another process works on {self.name}.")
         self.kept = told
+
+    async def keep_untold(self, deliveries: Deliveries) -> None:
+        """Keep it though its comment is not up to date. Raises StoreError.
+
+        What cannot be told within a day, such as where the App was removed, is given up.
+        """
+        now = time.time()
+        self.untold_since = self.untold_since or now
+        await self.keep(deliveries, live=now - self.untold_since < _UNTOLD_S)
 
 
 async def merged_of(deliveries: Deliveries, repo: str) -> frozenset[int]:

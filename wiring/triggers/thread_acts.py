@@ -184,7 +184,7 @@ class ThreadActs:
         try:
             login = await self._login(thread.repo)
         except CodingAgentError:
-            await self._comments("").keep_untold(thread)
+            await thread.keep_untold(self._deliveries)
             raise
         if await self._thumbs.give(thread):
             await thread.keep(self._deliveries, live=True)

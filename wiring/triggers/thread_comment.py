@@ -1,18 +1,14 @@
 """Keeps the one comment of a thread as its newest run is."""
 
 import time
-from typing import Final
 
 from forge.core import Forge, find_comment
 from forge.triggers import RunStatus, is_ours, write_comment, write_note
 from graph.errors import CodingAgentError, RepositoryNotFound, RunNotFound
 from runs import RunService
 from runs.deliveries import LEASE_S, Deliveries
-from runs.model import RESUMABLE, Caller, RunRecord
-from wiring.triggers.thread import Thread
-
-_READER = Caller("triggers", operator=True)
-_UNTOLD_S: Final = 24 * 3600.0
+from runs.model import RESUMABLE, RunRecord
+from wiring.triggers.thread import READER, Thread
 
 
 class ThreadComments:
@@ -30,7 +26,7 @@ class ThreadComments:
     async def newest(self, thread: Thread) -> RunRecord | None:
         """The thread's newest run; None where there is none, or it was removed."""
         try:
-            return await self._runs.get(thread.runs[-1], _READER) if thread.runs else None
+            return await self._runs.get(thread.runs[-1], READER) if thread.runs else None
         except RunNotFound:
             return None
 
@@ -50,21 +46,15 @@ class ThreadComments:
             try:
                 done = await self._put(thread, text, waits=at_work_s > 0)
             except CodingAgentError:
-                await self.keep_untold(thread)
+                await thread.keep_untold(self._deliveries)
                 raise
             if not done:
-                await self.keep_untold(thread)
+                await thread.keep_untold(self._deliveries)
                 return
             thread.shown, thread.told_at = text, time.time()
         thread.untold_since = None
         waits = bool(thread.told) or (run is not None and not run.final)
         await thread.keep(self._deliveries, live=waits)
-
-    async def keep_untold(self, thread: Thread) -> None:
-        """What cannot be told within a day, such as where the App was removed, is given up."""
-        now = time.time()
-        thread.untold_since = thread.untold_since or now
-        await thread.keep(self._deliveries, live=now - thread.untold_since < _UNTOLD_S)
 
     async def _put(self, thread: Thread, text: str, *, waits: bool) -> bool:
         """Whether it says so now; who `waits` makes no comment that another is about to make."""
@@ -87,7 +77,7 @@ class ThreadComments:
         return True
 
     async def _status(self, run: RunRecord, note: str) -> RunStatus:
-        view = await self._runs.view(run.run_id, _READER) if run.final else {}
+        view = await self._runs.view(run.run_id, READER) if run.final else {}
         return RunStatus(
             run_id=run.run_id,
             status=run.status,

@@ -8,11 +8,10 @@ from graph import RunRequest
 from graph.errors import RunNotFound
 from runs import RunService
 from runs.deliveries import Deliveries
-from runs.model import Caller, DayLimits, RunRecord, day_began
+from runs.model import DayLimits, RunRecord, day_began
 from wiring.triggers.rules import MOST_FIXES, MOST_RUNS_A_DAY, TriggerRules
-from wiring.triggers.thread import PendingStart, Thread
+from wiring.triggers.thread import READER, PendingStart, Thread
 
-_READER: Final = Caller("triggers", operator=True)
 _KEPT_RUNS: Final = 50
 _LOOKED_AT: Final = 100
 _LEAST_USD: Final = 0.05
@@ -79,7 +78,7 @@ class ThreadRuns:
         StoreError.
         """
         address = f"{self._rules.web}/{thread.repo}"
-        listed, _ = await self._runs.list(_READER, repo=address, limit=_LOOKED_AT)
+        listed, _ = await self._runs.list(READER, repo=address, limit=_LOOKED_AT)
         url = f"{address}/pull/{thread.number}".lower()
         return [run for run in listed if url in _pulls_of(run)]
 
@@ -96,7 +95,7 @@ class ThreadRuns:
         runs = {run.run_id: run for run in await self.runs_of_pull(thread)}
         for run_id in thread.runs:
             with suppress(RunNotFound):
-                runs[run_id] = await self._runs.get(run_id, _READER)
+                runs[run_id] = await self._runs.get(run_id, READER)
         today = [run for run in runs.values() if run.created_at >= began]
         cost, count = sum(run.cost_usd or 0.0 for run in today), len(today)
         rules = self._rules
