@@ -32,8 +32,8 @@ async def claim_run(
 
     def decide(run: Run) -> Step | None:
         dead = dead_services(run)
-        late = run.lease and run.lease.token and run.lease.service not in dead
-        if late and time.monotonic() - asked > most_s:
+        may_live = run.lease and run.lease.token and run.lease.service not in dead
+        if may_live and time.monotonic() - asked > most_s:
             return None
         return claiming.claim(
             run,

@@ -6,7 +6,7 @@ from typing import Final
 from forge.core import Forge
 from graph.errors import CodingAgentError, RunNotFound
 from runs import RunService
-from wiring.triggers.thread import READER, Thread, ToldReview
+from wiring.triggers.thread import READER, MessageReview, Thread
 
 log = logging.getLogger(__name__)
 
@@ -28,36 +28,36 @@ class MessageThumbs:
 
         Nothing else depends on it. Raises StoreError.
         """
-        left: list[ToldReview] = []
+        left: list[MessageReview] = []
         room = _AT_ONCE
-        for told in thread.told:
-            comments = await self._due(told)
+        for review in thread.message_reviews:
+            comments = await self._due(review)
             if comments is None:
-                left.append(told)
+                left.append(review)
                 continue
             for comment in comments[:room]:
                 await self._give_one(thread, comment)
             if rest := comments[room:]:
-                left.append(told.model_copy(update={"comments": rest}))
+                left.append(review.model_copy(update={"comments": rest}))
             room = max(room - len(comments), 0)
-        changed, thread.told = left != thread.told, left
+        changed, thread.message_reviews = left != thread.message_reviews, left
         return changed
 
-    async def _due(self, told: ToldReview) -> list[int] | None:
+    async def _due(self, review: MessageReview) -> list[int] | None:
         """Those that get a thumb; None while the run is at work."""
         try:
-            if not (await self._runs.get(told.run_id, READER)).final:
+            if not (await self._runs.get(review.run_id, READER)).final:
                 return None
-            run = await self._runs.view(told.run_id, READER)
+            run = await self._runs.view(review.run_id, READER)
         except RunNotFound:
             return []
         read = any(
-            each["number"] == told.message
+            each["number"] == review.message
             and each["state"] == "answered"
             and each["role"] in _MAKERS
             for each in run["messages"]
         )
-        return told.comments if read and run["status"] == "succeeded" else []
+        return review.comments if read and run["status"] == "succeeded" else []
 
     async def _give_one(self, thread: Thread, comment: int) -> None:
         try:

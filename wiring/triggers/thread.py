@@ -3,7 +3,7 @@
 import time
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from forge.triggers import Act
 from graph import CheckFailed, ReviewReceived, RunRequest
@@ -26,7 +26,7 @@ class PendingStart(BaseModel):
     """The review that it goes on with, or the checks."""
 
 
-class ToldReview(BaseModel):
+class MessageReview(BaseModel):
     """A review that was a message to a run at work, and its comments at lines."""
 
     run_id: str
@@ -36,6 +36,8 @@ class ToldReview(BaseModel):
 
 class Thread(BaseModel):
     """The record of a thread. `shown` is the text of our comment, `comment` its number."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     repo: str
     number: int
@@ -48,7 +50,7 @@ class Thread(BaseModel):
     """Since when, in Unix seconds."""
     shown: str = ""
     runs: list[str] = []
-    """Newest last."""
+    """Those that were begun or steered here, newest last: the comment shows that one."""
     begun: list[str] = []
     """Keys of the acts that began these runs: one that comes again begins and says nothing."""
     pending: PendingStart | None = None
@@ -64,7 +66,7 @@ class Thread(BaseModel):
     rerun: list[int] = []
     rerun_at: float = 0
     rerun_asked: bool = False
-    told: list[ToldReview] = []
+    message_reviews: list[MessageReview] = Field(default=[], alias="told")
     """Reviews whose comments may get a thumb once their run has ended."""
     merged: bool | None = None
     """Whether the pull request was merged; None while it is open."""

@@ -14,7 +14,7 @@ from wiring.triggers.conflict_merges import ConflictMerges
 from wiring.triggers.message_thumbs import MessageThumbs
 from wiring.triggers.requests import write_message, write_request
 from wiring.triggers.rules import TriggerRules
-from wiring.triggers.thread import PendingStart, Thread, ToldReview
+from wiring.triggers.thread import MessageReview, PendingStart, Thread
 from wiring.triggers.thread_comment import ThreadComments
 from wiring.triggers.thread_runs import ThreadRuns
 
@@ -254,8 +254,9 @@ class ThreadActs:
                 run_id, caller, said.text, call=act.key, received=said.received
             )
             if said.answers:
-                told = ToldReview(run_id=run_id, message=number, comments=said.answers)
-                thread.told = [*(each for each in thread.told if each != told), told]
+                review = MessageReview(run_id=run_id, message=number, comments=said.answers)
+                others = (each for each in thread.message_reviews if each != review)
+                thread.message_reviews = [*others, review]
             thread.take_over(caller.name)
             thread.note = "The run reads the newest comment at its next turn."
 

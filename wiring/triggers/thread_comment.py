@@ -53,7 +53,7 @@ class ThreadComments:
                 return
             thread.shown, thread.told_at = text, time.time()
         thread.untold_since = None
-        waits = bool(thread.told) or (run is not None and not run.final)
+        waits = bool(thread.message_reviews) or (run is not None and not run.final)
         await thread.keep(self._deliveries, live=waits)
 
     async def _put(self, thread: Thread, text: str, *, waits: bool) -> bool:
