@@ -44,7 +44,7 @@ class Act(BaseModel):
     """The repository's own number, whatever its name is; 0 where it was not told."""
 
     @property
-    def delivery(self) -> str:
+    def delivery_key(self) -> str:
         """Its name among deliveries.
 
         Parts of a review come one by one, and in any order: one that says nothing to us must not

@@ -42,7 +42,7 @@ class TriggerInbox:
         acts = await asyncio.to_thread(read_acts, event, delivery, body, label=self._label)
         wanted = [act for act in acts if _OF_AUTOFIX.get(act.kind) in (None, *self._autofix)]
         added = [
-            await self._deliveries.add(act.delivery, act.model_dump(mode="json"), time.time())
+            await self._deliveries.add(act.delivery_key, act.model_dump(mode="json"), time.time())
             for act in wanted
         ]
         if any(added):

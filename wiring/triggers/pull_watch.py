@@ -49,7 +49,8 @@ class PullWatch:
         self._updated_at = pull.updated_at
         for act in acts:
             if act:
-                await self._deliveries.add(act.delivery, act.model_dump(mode="json"), time.time())
+                body = act.model_dump(mode="json")
+                await self._deliveries.add(act.delivery_key, body, time.time())
         await self._worker.round()
         return pull
 
