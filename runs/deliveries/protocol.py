@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from runs.model.clocks import CLOCKS_DIFFER_S
+
 LEASE_S: Final = 120.0
 """Who claimed a delivery and says nothing for so long has died; another works it off."""
 LONGEST_PAUSE_S: Final = 3600.0
 """None is postponed for longer, as a forge counts calls by the hour."""
-FURTHEST_S: Final = LONGEST_PAUSE_S + 60
-"""What waits for longer was postponed by a clock that was set back since. Clocks of machines differ
-by less than a minute."""
+FURTHEST_S: Final = LONGEST_PAUSE_S + CLOCKS_DIFFER_S
+"""What waits for longer was postponed by a clock that was set back since."""
 MOST_ATTEMPTS: Final = 8
 """What could not be worked off so often is given up."""
 KEPT_S: Final = 7 * 24 * 3600.0

@@ -20,14 +20,14 @@ from graph import (
     Value,
     Verdict,
 )
+from runs.model.clocks import CLOCKS_DIFFER_S
 from runs.model.run_record import RunRecord
 
 FREE_PICKUPS: Final = 2
 """Pick-ups in a row without gain that come at once."""
 LONGEST_PAUSE_S: Final = 3600.0
-FURTHEST_S: Final = LONGEST_PAUSE_S + 60
-"""None waits for longer but by a clock that was set back; clocks of machines differ by less than
-a minute."""
+FURTHEST_S: Final = LONGEST_PAUSE_S + CLOCKS_DIFFER_S
+"""None waits for longer but by a clock that was set back."""
 _FROM_OUTSIDE: Final = frozenset(
     ("plan.answered", "cancel.requested", "limits.raised", "message.received")
 )
