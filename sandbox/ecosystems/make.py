@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from sandbox.ecosystems.base import Ecosystem, program_versions
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan, InstallStep
 from sandbox.ecosystems.project import Project
+from sandbox.ecosystems.python_install import plan_python
 
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 """In the order in which make looks for them."""
@@ -52,11 +53,11 @@ def _recipes(project: Project) -> Mapping[str, str]:
 
 
 def _plan(project: Project) -> InstallPlan:
-    """Python by its older name, which some systems do not have; a Python project brings it."""
-    if project.has("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt"):
-        return NOTHING_TO_INSTALL
+    """Python by its older name, which some systems do not have; a virtual environment has it."""
     calls = any(map(_PYTHON.search, _recipes(project).values()))
-    return InstallPlan((InstallStep("`python`", _LINK_PYTHON),)) if calls else NOTHING_TO_INSTALL
+    if not calls or plan_python(project).paths:
+        return NOTHING_TO_INSTALL
+    return InstallPlan((InstallStep("`python`", _LINK_PYTHON),))
 
 
 MAKE = Ecosystem(

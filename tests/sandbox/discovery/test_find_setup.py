@@ -32,6 +32,7 @@ LINK_PYTHON = (
     "command -v python || { mkdir -p ~/.local/bin"
     ' && ln -s "$(command -v python3)" ~/.local/bin/python; }'
 )
+CALLS_PYTHON = "test: all\n\t@python a.py\n"
 PYTEST = '/home/agent/venvs/root/bin/python -c "import pytest" || ' + f"{PIP} pytest"
 
 
@@ -115,9 +116,12 @@ def commands(files: dict[str, str]) -> list[str]:
             [f"{PIP} -r requirements.txt", "cd web && npm ci"],
         ),
         ({"examples/a/package.json": "{}", "website/package.json": "{}"}, []),
+        ({"Makefile": CALLS_PYTHON}, [LINK_PYTHON]),
+        ({"Makefile": CALLS_PYTHON, "pyproject.toml": "[tool.black]\n"}, [LINK_PYTHON]),
+        ({"Makefile": CALLS_PYTHON, "Pipfile": "[packages]\na = '*'\n"}, [f"{PIP} a"]),
         (
-            {"Makefile": "test: all\n\t@python a.py\n"},
-            [LINK_PYTHON],
+            {"Makefile": CALLS_PYTHON, "requirements-dev.txt": ""},
+            [f"{PIP} -r requirements-dev.txt"],
         ),
         ({"Makefile": "test:\n\tpython3 a.py\nall:\n\techo python x\n"}, []),
     ],
