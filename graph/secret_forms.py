@@ -73,11 +73,11 @@ class SecretForms:
     as numbers of bytes, and as addresses, JSON and HTML hold them.
     """
 
-    def __init__(self, secret: SecretStr | None) -> None:
+    def __init__(self, *secrets: SecretStr | None) -> None:
         self._forms = _Forms()
         self._shown: list[str] = []
         """What is replaced where it stands in a text."""
-        if secret:
+        for secret in filter(None, secrets):
             self.add(secret)
 
     def add(self, secret: SecretStr) -> None:
@@ -91,11 +91,11 @@ class SecretForms:
         self._forms, self._shown = forms, sorted(shown, key=len, reverse=True)
 
     def position(self, data: bytes) -> int:
-        """Where the secret begins in `data`, -1 where it is not; 0 where something cuts it."""
+        """Where a secret begins in `data`, -1 where it is not; 0 where something cuts it."""
         return self._forms.position(data) if self._shown else -1
 
     def found_in(self, data: bytes, *, middle: bool = False) -> bool:
-        """Whether `data` holds the secret; `middle`: or the middle half of a form, where that is
+        """Whether `data` holds a secret; `middle`: or the middle half of a form, where that is
         too long for chance."""
         if not self._shown:
             return False
@@ -103,7 +103,7 @@ class SecretForms:
         return forms.position(data) >= 0
 
     def hide(self, text: str) -> str:
-        """The text without the secret; nothing of it where line breaks or marks cut that."""
+        """The text without the secrets; nothing of it where line breaks or marks cut one."""
         for form in self._shown:
             text = text.replace(form, _HIDDEN)
         if self._shown and self._forms.is_cut(text.encode("utf-8", "replace")):
@@ -113,10 +113,7 @@ class SecretForms:
 
 def redactor(secrets: Iterable[SecretStr | None]) -> Callable[[str], str]:
     """What takes all these secrets out of a text."""
-    forms = SecretForms(None)
-    for secret in filter(None, secrets):
-        forms.add(secret)
-    return forms.hide
+    return SecretForms(*secrets).hide
 
 
 def _joined(data: bytes) -> Iterator[bytes]:

@@ -61,7 +61,7 @@ class Claude:
         connect_s: float = 10.0,
     ) -> None:
         self._provider = provider
-        self._key_forms = [SecretForms(secret) for secret in provider.secrets]
+        self._keys = SecretForms(*provider.secrets)
         self._silence_s = silence_s
         self._turn_s = turn_s
         self._connect_s = connect_s
@@ -186,8 +186,8 @@ class Claude:
             raise ClaudeRejected("The answer is none of the Messages API.", NOT_THE_API)
 
     def contains_key(self, data: bytes, *, middle: bool = False) -> bool:
-        """Whether data holds a key, or its middle half, in any form that could be read back."""
-        return any(key.found_in(data, middle=middle) for key in self._key_forms)
+        """Whether data holds a key in any form that could be read back; `middle`: or half of it."""
+        return self._keys.found_in(data, middle=middle)
 
     @contextmanager
     def _signing(self) -> Iterator[None]:
@@ -195,16 +195,11 @@ class Claude:
         try:
             yield
         except self._provider.credential_errors() as error:
-            text = self._hide(f"No credentials for the Messages API: {error}"[:_MAX_MESSAGE])
+            text = self._keys.hide(f"No credentials for the Messages API: {error}"[:_MAX_MESSAGE])
             raise AttemptFailed(
                 ClaudeUnauthorized(text, self._provider.unauthorized_hint),
                 repeatable=bool(getattr(error, "retryable", False)),
             ) from error
-
-    def _hide(self, text: str) -> str:
-        for key in self._key_forms:
-            text = key.hide(text)
-        return text
 
     async def _open_client(self) -> "AsyncAPIClient":
         if self._client is None:
@@ -246,7 +241,7 @@ class Claude:
     def _map_error(self, error: BaseException) -> AttemptFailed:
         """Map whatever the SDK or its HTTP library raised; total."""
         failed = map_error(error)
-        message, hint = self._hide(failed.error.message), failed.error.hint
+        message, hint = self._keys.hide(failed.error.message), failed.error.hint
         address = (self._provider.base_url or ANTHROPIC_URL).rstrip("/")
         if hint == ClaudeUnavailable.default_hint:
             own = address == ANTHROPIC_URL
