@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -103,17 +104,24 @@ async def outcomes_of(
     files: Sequence[FileDiff],
 ) -> list[Outcome]:
     """Run checks one after another on the change of these files."""
-    gone = [each for each in checks if _loses(each, files) and await is_folder_gone(sandbox, each)]
+    lost = await asyncio.to_thread(_lost_paths, files)
+    gone = [each for each in checks if _loses(each, lost) and await is_folder_gone(sandbox, each)]
     return [
         await _outcome_of(sandbox, check, on_base, deadline, files, gone=check in gone)
         for check in checks
     ]
 
 
-def _loses(check: Check, files: Sequence[FileDiff]) -> bool:
-    """Whether the change takes files out of the check's folder."""
-    lost = (each.old_path for each in files if each.status in ("deleted", "renamed"))
-    return any(path.startswith(f"{check.folder}/") for path in lost)
+def _lost_paths(files: Sequence[FileDiff]) -> list[str]:
+    """Where a change takes files away, in order: there can be many, and many checks to ask."""
+    return sorted(each.old_path for each in files if each.status in ("deleted", "renamed"))
+
+
+def _loses(check: Check, lost: Sequence[str]) -> bool:
+    """Whether one of these paths, which are in order, lies in the check's folder."""
+    inside = f"{check.folder}/"
+    at = bisect_left(lost, inside)
+    return at < len(lost) and lost[at].startswith(inside)
 
 
 async def _outcome_of(

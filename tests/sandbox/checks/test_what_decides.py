@@ -7,8 +7,12 @@ import pytest
 
 from graph.environment import NO_ENVIRONMENT
 from graph.values import Check, Validation
+from sandbox.changes.parse_diff import FileDiff
+from sandbox.checks.base_results import BaseResults
 from sandbox.checks.could_start import is_folder_gone
+from sandbox.checks.judge import outcomes_of
 from sandbox.checks.service import SandboxChecks
+from sandbox.core.protocol import TreeSpec
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox
@@ -139,6 +143,19 @@ async def test_a_package_that_is_removed_needs_no_check_of_its_own(run: SampleRu
     assert [report.status for report in found.commands] == ["unavailable", "passed"]
     found = await validate(run, 303, "rm back/app.py", back)
     assert (found.status, found.new_failures) == ("failed", (back.shell,))
+
+
+async def test_what_many_files_leave_does_not_hold_up_the_service(run: SampleRun) -> None:
+    files = [FileDiff("", f"gone/{number}", "deleted", "", (), ()) for number in range(100_000)]
+    checks = [
+        Check(command="true", source="repository", folder=f"p{number}") for number in range(120)
+    ]
+    sandbox = await run.open("many")
+    on_base = BaseResults(run.runs, run.sandboxes, RUN, TreeSpec("base-many", run.base))
+    began = time.thread_time()
+    outcomes = await outcomes_of(sandbox, checks, on_base, 0, files)
+    assert time.thread_time() - began < 0.5
+    assert not any(outcome.gone for outcome in outcomes)
 
 
 REMOVES = {
