@@ -17,6 +17,7 @@ from runs.driving.run_driver import DriveContext
 from runs.driving.run_files import LocalRunFiles
 from runs.driving.single_run_worker import SingleRunWorker
 from runs.model.run import Run
+from runs.model.run_record import LoggedEvent
 from runs.service import RunService
 from runs.sqlite.store import SqliteStore
 from tests.standins.services.run_service import ME, House, config_of, log_of, started, story
@@ -53,10 +54,9 @@ async def test_one_that_is_cancelled_twice_gives_its_run_back(house: House) -> N
     """Its machine is taken away, and then its process is ended."""
     house.pace.hold("code")
     config, store = config_of(house.folder), SqliteStore(house.database)
-    worker, work = SingleRunWorker(context_of(house, store), config.started), asyncio.Event()
+    worker = SingleRunWorker(context_of(house, store), config.started)
 
-    async def spawn(_: str) -> None:
-        work.set()
+    async def spawn(_: str) -> None: ...
 
     dispatch = RemoteDispatcher("api", spawn)
     async with RunService(store=store, config=config, dispatch=dispatch, pick_up=False) as service:
@@ -75,35 +75,49 @@ async def test_one_that_is_cancelled_twice_gives_its_run_back(house: House) -> N
 async def test_what_it_writes_tells_as_much_as_a_look(house: House) -> None:
     """Also that the run is to be cancelled."""
     config, store = config_of(house.folder), CountingStore(house.database)
-    looks, spoken = list[int](), asyncio.Event()
+    before, looks, spoken = list[int](), list[int](), asyncio.Event()
+    wanted, talking, written = asyncio.Queue[str](), asyncio.Event(), asyncio.Event()
 
     async def talks(_: RoleTask, emit: Emit) -> PlannerResult:
-        for number in range(10_000):
-            emit(RoleText(key=f"k{number}", role="planner", text="I look."))
-            await asyncio.sleep(0.1)
-            if number == 33:
-                spoken.set()
+        talking.set()
+        while key := await wanted.get():
+            emit(RoleText(key=key, role="planner", text="I look."))
         raise AssertionError("it is not cancelled")
 
-    def begins(run: Run) -> RunStarted:
+    async def asks(_: Run) -> None:
+        """Between two looks something is written."""
+        if not talking.is_set():
+            return
         looks.append(store.looks)
+        written.clear()
+        wanted.put_nowait(f"k{len(looks)}")
+        await written.wait()
+        if len(looks) == 3:
+            spoken.set()
+
+    def notice(event: LoggedEvent) -> None:
+        if event.type == "role.text":
+            written.set()
+
+    def begins(run: Run) -> RunStarted:
+        before.append(store.looks)
         return config.started(run)
 
     house.roles["planner"] = talks
-    worker = SingleRunWorker(context_of(house, store), begins)
+    worker = SingleRunWorker(context_of(house, store), begins, on_look=asks)
 
     async def spawn(_: str) -> None: ...
 
     dispatch = RemoteDispatcher("api", spawn)
     async with RunService(store=store, config=config, dispatch=dispatch, pick_up=False) as service:
+        service.observe(notice)
         run_id = await started(service)
         driving = asyncio.create_task(worker(run_id))
         await spoken.wait()
-        looks.append(store.looks)
         await service.cancel(run_id, ME)
         await driving
-        assert looks[0] == 0
-        assert looks[1] < 2
+        assert before[0] == 0
+        assert looks[1:3] == [looks[0]] * 2
         assert story(await log_of(service, run_id))[-1] == "finished:cancelled"
 
 
