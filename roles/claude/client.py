@@ -29,17 +29,18 @@ from roles.claude.answer_errors import (
 )
 from roles.claude.import_without import without
 from roles.claude.provider import ANTHROPIC_URL, Provider
-from roles.claude.read_reply import StreamBroken, counts_of, read_reply, read_usage
-from roles.claude.reply import AttemptFailed, Kind, Reply, ReplyListener
+from roles.claude.reply import AttemptFailed, Reply, ReplyListener
+from roles.claude.reply_reader import Part, ReplyReader, StreamBroken, read_usage
 
 if TYPE_CHECKING:
     import anthropic
     from anthropic._base_client import AsyncAPIClient
+    from anthropic.types import RawMessageStartEvent
 
 _AIOHTTP: Final = "anthropic._vendor.httpx_aiohttp"
 """The SDK's way to use aiohttp, wherever that is installed (modal needs it): 6 MB for nothing."""
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
-"""What the SDK raises where it reads a stream that is not the Messages API's."""
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+"""What is raised where a stream that is not the Messages API's is read."""
 _UNSENDABLE: Final = "Check ANTHROPIC_BASE_URL and ANTHROPIC_CUSTOM_HEADERS."
 _ELSEWHERE: Final = "Check that the service at ANTHROPIC_BASE_URL answers, then resume the run."
 _MAX_MESSAGE = 500
@@ -100,7 +101,7 @@ class Claude:
                         return part
                     case Usage():
                         listener.report(part)
-                    case None:
+                    case "block":
                         listener.begin_block()
                     case kind, text:
                         listener.add(kind, text)
@@ -119,25 +120,23 @@ class Claude:
                     options=_request_options(betas),
                     cast_to=Message,
                 )
-            return read_usage(message)
+            return read_usage(message.to_dict())
         except _foreign() as error:
             raise self._map_error(error) from error
 
     async def _exchange(
         self, client: "AsyncAPIClient", body: bytes, betas: Sequence[str]
-    ) -> AsyncGenerator[Usage | tuple[Kind, str] | Reply | None]:
-        """What comes of one request: usage, pieces, None where a block begins, then the reply.
+    ) -> AsyncGenerator[Part | Reply]:
+        """What comes of one request: what is heard of its events, then the reply.
 
         Only what the SDK does is in here, so that its errors alone are mapped.
         """
-        import anthropic
-        from anthropic.lib.streaming import AsyncMessageStream
         from anthropic.types import Message
 
         try:
             async with asyncio.timeout(self._turn_s):
                 with self._signing():
-                    raw = await client.post(
+                    stream = await client.post(
                         "/v1/messages?beta=true" if betas else "/v1/messages",
                         content=body,
                         options=_request_options(betas),
@@ -145,24 +144,15 @@ class Claude:
                         stream=True,
                         stream_cls=_stream_class(),
                     )
-                async with AsyncMessageStream(raw, output_format=anthropic.NOT_GIVEN) as stream:
-                    blocks = 0
+                reader, answer = ReplyReader(), stream.response
+                async with stream:
                     try:
                         async for event in stream:
-                            if event.type == "message_start":
-                                yield read_usage(event.message)
-                            elif event.type == "content_block_start":
-                                if event.index != blocks:
-                                    raise StreamBroken("not be read: blocks are not in order")
-                                blocks += 1
-                                yield None
-                            elif event.type == "text":
-                                yield "text", event.text
-                            elif event.type == "thinking":
-                                yield "thinking", event.thinking
-                        yield read_reply(stream.current_message_snapshot, stream.request_id)
+                            if (part := reader.take(event)) is not None:
+                                yield part
+                        yield reader.read(answer.headers.get("request-id"))
                     except _MALFORMED as error:
-                        check_media_type(raw.response.headers)
+                        check_media_type(answer.headers)
                         raise StreamBroken(f"not be read ({type(error).__name__})") from error
         except _foreign() as error:
             raise self._map_error(error) from error
@@ -313,23 +303,31 @@ def _foreign() -> tuple[type[Exception], ...]:
 
 @cache
 def _stream_class() -> Any:
-    """The SDK's stream, of an endpoint that need not say what a reply has used."""
-    import anthropic
-    from anthropic.types import MessageDeltaUsage, RawMessageStreamEvent
-    from anthropic.types import Usage as MessageUsage
+    """The SDK's stream whose events stay plain JSON; what records a trace is given what it knows.
 
-    class Stream(anthropic.AsyncStream[RawMessageStreamEvent]):
-        async def __stream__(self) -> AsyncIterator[RawMessageStreamEvent]:
-            async for event in super().__stream__():
-                if event.type == "message_start":
-                    known = {"input_tokens": 0, "output_tokens": 0} | counts_of(event.message.usage)
-                    event.message.usage = MessageUsage.construct(None, **known)
-                elif event.type == "message_delta":
-                    known = {"output_tokens": 0} | counts_of(event.usage)
-                    event.usage = MessageDeltaUsage.construct(None, **known)
+    The SDK makes a model of each piece of a word, and reads a call's whole input again for each.
+    """
+    import anthropic
+
+    class Stream(anthropic.AsyncStream[object]):
+        async def __aiter__(self) -> AsyncIterator[Any]:
+            event: Any
+            async for event in self._iterator:
+                if observer := self._observer:
+                    observer.item(_beginning(event) or event)
                 yield event
 
     return Stream
+
+
+def _beginning(event: Any) -> "RawMessageStartEvent | None":
+    """The model of a message's first event, by which a trace knows the others."""
+    from anthropic._models import construct_type_unchecked
+    from anthropic.types import RawMessageStartEvent
+
+    if not isinstance(event, dict) or event.get("type") != "message_start":
+        return None
+    return construct_type_unchecked(type_=RawMessageStartEvent, value=event)
 
 
 def _request_options(betas: Sequence[str]) -> Any:

@@ -135,6 +135,10 @@ def test_a_run_is_traced_from_node_to_request(told: tuple[str, Collector]) -> No
     asked = collector.named("anthropic.messages.create")
     assert {span.parent_span_id for span in asked} <= {span.span_id for span in nodes}
     assert len(asked) > 10
+    for reply in asked:
+        assert attributes(reply)["gen_ai.response.model"]
+        (tokens,) = (each for each in reply.attributes if each.key == "gen_ai.usage.output_tokens")
+        assert tokens.value.int_value > 0
     assert collector.named("POST /code")
     check_said(collector)
 
