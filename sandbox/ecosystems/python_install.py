@@ -20,9 +20,11 @@ from sandbox.ecosystems.install_step import (
 )
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_needs import (
+    EXTRAS,
     Needs,
     hatch_environments,
-    poetry_requirement,
+    own_requirements,
+    poetry_requirements,
     python_needs,
     read_toml,
     speaks_of_tests,
@@ -68,7 +70,6 @@ _OLD_BUILD: Final = "'setuptools<81' wheel 'setuptools-scm<9'"
 _OTHER_VERSION: Final = f"echo 'Another version is installed.'; exit {PARTLY}"
 _MOST: Final = 100
 _LONGEST: Final = 300
-_EXTRAS: Final = ("project", "optional-dependencies")
 
 
 def venv_of(folder: str) -> str:
@@ -203,7 +204,7 @@ def _parts(
             # What it names can be had without building the project, where that is written out.
             listed = f"{pip} -r pyproject.toml --extra {quote(extra)}"
             with_it = f"{pip} -e {quote(f'.[{extra}]')}"
-            named = table_in(pyproject, *_EXTRAS).get(extra)
+            named = table_in(pyproject, *EXTRAS).get(extra)
             each = tuple(_each(pip, texts(named)))
             yield InstallStep(f"the extra `{extra}`", with_it, (listed,), each)
     if required := _required(pyproject, Needs() if builds else needs):
@@ -223,11 +224,8 @@ def _parts(
 
 def _required(pyproject: Mapping[str, Any], needs: Needs) -> tuple[str, ...]:
     """What the project and these of its extras require."""
-    extras = table_in(pyproject, *_EXTRAS)
-    lists = [table_in(pyproject, "project").get("dependencies"), *map(extras.get, needs.extras)]
-    poetry = table_in(pyproject, "tool", "poetry", "dependencies").items()
-    named = [text for each in lists for text in texts(each)]
-    named += [poetry_requirement(*each) for each in poetry]
+    poetry = table_in(pyproject, "tool", "poetry", "dependencies")
+    named = [*own_requirements(pyproject, needs.extras), *poetry_requirements(poetry)]
     return tuple(filter(_any_version, named[:_MOST]))
 
 
@@ -285,7 +283,7 @@ def _locked(
         )
         extras = _flags(
             "--extra",
-            filter(speaks_of_tests, table_in(pyproject, *_EXTRAS)),
+            filter(speaks_of_tests, table_in(pyproject, *EXTRAS)),
         )
         # A lock file may be older than what is declared: that is added, the rest stays as locked.
         newer = f" && {{ {pip} -r pyproject.toml --all-extras || true; }}" if builds else ""

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -13,6 +13,7 @@ from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.toml_text import load_toml
 from sandbox.ecosystems.tox_ini import settled, testing_sections
 
+EXTRAS: Final = ("project", "optional-dependencies")
 _MOST = 100
 _LONGEST = 300
 _TESTING = re.compile(
@@ -72,6 +73,13 @@ def speaks_of_tests(name: str) -> bool:
     return _TESTING.fullmatch(name) is not None and _DOCUMENTS.fullmatch(name) is None
 
 
+def own_requirements(pyproject: Mapping[str, Any], extras: Iterable[str]) -> Iterator[str]:
+    """What the project itself, and these of its extras, require."""
+    own = table_in(pyproject, "project").get("dependencies")
+    for listed in (own, *map(table_in(pyproject, *EXTRAS).get, extras)):
+        yield from texts(listed)
+
+
 def python_needs(project: Project) -> Needs:
     """What the project's files ask for, each thing once."""
     pyproject = read_toml(project.text("pyproject.toml"))
@@ -127,7 +135,7 @@ def _once(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _own(pyproject: Mapping[str, Any], project: Project) -> Needs:
-    extras = [*table_in(pyproject, "project", "optional-dependencies")]
+    extras = [*table_in(pyproject, *EXTRAS)]
     legacy = project.text("setup.py", "setup.cfg")
     if "extras_require" in legacy:
         extras += re.findall(r"['\"]?\b(tests?|testing|dev)\b['\"]?\s*[:=]", legacy)
@@ -163,18 +171,18 @@ def _of_poetry(pyproject: Mapping[str, Any]) -> Needs:
         if speaks_of_tests(name)
     }
     tables = [table_in(poetry, "dev-dependencies"), *groups.values()]
-    packages = (
-        requirement
-        for table in tables
-        for name, version in table.items()
-        if (requirement := poetry_requirement(name, version))
-    )
     extras = tuple(filter(speaks_of_tests, table_in(poetry, "extras")))
-    return Needs(extras=extras, packages=tuple(packages))
+    return Needs(extras=extras, packages=tuple(poetry_requirements(*tables)))
 
 
-def poetry_requirement(name: str, version: Any) -> str:
-    """A requirement as pip reads it, of one in Poetry's form; empty where there is none."""
+def poetry_requirements(*tables: Mapping[str, Any]) -> Iterator[str]:
+    """Requirements as pip reads them, of tables in the form of Poetry and Pipenv."""
+    for table in tables:
+        yield from filter(None, (_poetry_requirement(*each) for each in table.items()))
+
+
+def _poetry_requirement(name: str, version: Any) -> str:
+    """Empty where it is none that an index has."""
     extras = ""
     if isinstance(version, list):
         version = version[0] if version else "*"
@@ -207,10 +215,8 @@ def _poetry_bound(text: str) -> str:
 
 
 def _of_pipfile(pipfile: Mapping[str, Any]) -> Needs:
-    """Pipenv's tables, whose versions are like Poetry's."""
     tables = [table_in(pipfile, name) for name in ("packages", "dev-packages")]
-    found = (poetry_requirement(*each) for table in tables for each in table.items())
-    return Needs(packages=tuple(filter(None, found)))
+    return Needs(packages=tuple(poetry_requirements(*tables)))
 
 
 def _of_pdm(pyproject: Mapping[str, Any]) -> Needs:
@@ -268,10 +274,8 @@ def tox_texts(project: Project, toml: Mapping[str, Any]) -> tuple[str, str]:
 
 def _required(pyproject: Mapping[str, Any]) -> Iterator[str]:
     """Names of what the project itself, and its extras for tests, require."""
-    own = table_in(pyproject, "project")
-    extras = table_in(own, "optional-dependencies").items()
-    lists = [own.get("dependencies"), *(each for name, each in extras if speaks_of_tests(name))]
-    for text in (text for each in lists for text in texts(each)):
+    extras = table_in(pyproject, *EXTRAS)
+    for text in own_requirements(pyproject, filter(speaks_of_tests, extras)):
         yield re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0].lower()
 
 
