@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from forge.github import GitHub
-from graph import RetryPolicy
+from graph import RetryPolicy, RunRequest
 from runs import RunService
 from runs.deliveries import Deliveries, SqlDeliveries
 from runs.model import DayLimits
@@ -82,6 +82,14 @@ class World:
 
     author = "ada"
     """Whose issue it is."""
+
+    async def begin_elsewhere(self, number: int) -> str:
+        """A run on a pull request that somebody begins by the API; its id."""
+        address = f"{self.forge.address}/{self.hosted.full_name}"
+        url = f"{address}/pull/{number}"
+        request = RunRequest(repo_url=address, prompt="Greet", pull_request_url=url)
+        run, _ = await self.service.start(request, owner="alice")
+        return run.run_id
 
     @property
     def ours(self) -> list[str]:

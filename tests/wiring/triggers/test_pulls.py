@@ -14,7 +14,6 @@ from graph import (
     MessageRead,
     Role,
     RoleTask,
-    RunRequest,
 )
 from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
@@ -324,19 +323,9 @@ async def test_a_review_counts_as_it_was_delivered(world: World) -> None:
     assert run.request["prompt"].startswith("rename it\n\nComment 1, on a.py:1:\nWhy?")
 
 
-async def begin_elsewhere(world: World) -> str:
-    """A run on the pull request that somebody began by the API; its id."""
-    address = f"{world.forge.address}/octo/sample"
-    request = RunRequest(
-        repo_url=address, prompt="Greet", pull_request_url=f"{address}/pull/{NUMBER}"
-    )
-    run, _ = await world.service.start(request, owner="alice")
-    return run.run_id
-
-
 async def test_what_others_began_there_takes_of_its_money(world: World) -> None:
     open_pull(world)
-    await log_of(world.service, await begin_elsewhere(world))
+    await log_of(world.service, await world.begin_elsewhere(NUMBER))
     async with open_world(world.forge, world.hosted, world.house, thread_usd=0.06) as poor:
         await review(poor, "ben", "/coding-agent rename this")
         await work_off(poor)
@@ -349,7 +338,7 @@ async def test_what_others_began_there_takes_of_its_money(world: World) -> None:
 async def test_what_others_began_there_is_stopped_too(world: World) -> None:
     open_pull(world)
     world.house.pace.hold("code")
-    run_id = await begin_elsewhere(world)
+    run_id = await world.begin_elsewhere(NUMBER)
     await world.house.pace.reached("code")
     await review(world, "ben", body="/coding-agent stop", state="commented")
     await world.worker.round()
@@ -363,7 +352,7 @@ async def test_what_others_began_there_is_stopped_too(world: World) -> None:
 async def test_closing_stops_what_others_began_there(world: World, author: str) -> None:
     open_pull(world)
     world.house.pace.hold("code")
-    await begin_elsewhere(world)
+    await world.begin_elsewhere(NUMBER)
     await world.house.pace.reached("code")
     await world.deliver("pull_request", pull_payload("closed", "ada", author))
     await world.worker.round()
