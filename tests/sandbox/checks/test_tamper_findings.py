@@ -18,7 +18,7 @@ from sandbox.checks.service import SandboxChecks
 from sandbox.core.prepared_sandbox import PreparedSandbox
 from tests.support.graph.environments import environment_of
 from tests.support.needed_programs import needs
-from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
+from tests.support.sandbox.sample_run import RUN, SampleRun, git, sample_run
 from tests.support.sandbox.watched_sandboxes import WatchedSandboxes
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
@@ -48,6 +48,7 @@ FILES: dict[str, str | bytes] = {
     "ci/prepare.sh": "true\n",
     "imports.py": "import app  # noqa: F401\n" + "x = 1\n" * 20,
 }
+_LIST_TESTS = "find tests -type f | LC_ALL=C sort | cat -v"
 BREAK = "sed -i 's/a + b/a - b/' app.py"
 ADDS = "test_adds (tests.test_app.AddTest.test_adds)"
 
@@ -130,12 +131,16 @@ async def test_a_name_that_is_no_text_hides_no_configuration(bench: Bench) -> No
     script = f"mkdir {odd} && touch {odd}/conftest.py {odd}/notes.txt; touch tests/$'caf\\xe9'.toml"
     base, run = bench.run.base, bench.run
     change = await run.make_change(script, 90)
-    diff = file_diffs(run.folder.patch(change).read_bytes().decode(errors="replace"))
+    tree = run.tree_outside(run.folder.patch(change).read_bytes())
+    readable = ("-c", "core.quotePath=false", "diff", base.sha, tree)
+    diff = file_diffs(git(run.folder.base_git, *readable))
     sandbox = await run.open("odd", change)
+    before = (await sandbox.run(_LIST_TESTS)).text.split("\n")
     await restore_base_tests(sandbox, base, diff, commands_of([UNITTEST]))
-    listed = await sandbox.run("git ls-files -z --others | tr '\\0' '\\n'; ls tests")
+    after = (await sandbox.run(_LIST_TESTS)).text.split("\n")
     await run.sandboxes.discard(RUN, "odd")
-    assert "conftest" not in listed.text
+    assert {"tests/M-^?/conftest.py", "tests/cafM-i.toml"} < {*before}
+    assert list(filter(None, after)) == sorted(path for path in FILES if path.startswith("tests/"))
 
 
 @pytest.mark.parametrize(
