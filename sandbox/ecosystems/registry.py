@@ -38,7 +38,7 @@ def call_in(command: str) -> str:
 
 
 def calls_runner(command: str) -> bool:
-    """Whether a command calls a language's own runner, and not a script that may call more."""
+    """Whether a command names a language's test runner or what starts it, such as `npm test`."""
     return _RUNNERS.search(command) is not None
 
 
