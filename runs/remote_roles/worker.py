@@ -13,7 +13,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -51,6 +51,8 @@ class RoleWorker:
         notes: Table,
         runs: NoteReader,
         look_s: float = _LOOK_S,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`call` names all tries of one call; when the next begins, the one before has ended.
 
@@ -65,11 +67,12 @@ class RoleWorker:
         self._task = task
         self._told = runs
         self._look_s = look_s
+        self._clock, self._wall_clock = clock, wall_clock
         self._items: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._looks = _LOOKS_A_RENEWAL - 1
         """Since the slot's note was renewed; the first look does so, too."""
         self._seen_at = -math.inf
-        """When (monotonic) the slot was seen to be this call's, and no other's for a while."""
+        """When, by `clock`, the slot was seen to be this call's, and no other's for a while."""
         self._numbered = 0
         self._unread = set[int]()
 
@@ -99,8 +102,8 @@ class RoleWorker:
     def is_superseded(self, note: Any) -> bool:
         """Whether another call has, or had, the slot since."""
         superseded = bool(note is None or note["who"] != self.owner_token)
-        is_sure = not superseded and time.time() - note["at"] < _SILENT_S / 2
-        self._seen_at = time.monotonic() if is_sure else -math.inf
+        is_sure = not superseded and self._wall_clock() - note["at"] < _SILENT_S / 2
+        self._seen_at = self._clock() if is_sure else -math.inf
         return superseded
 
     def superseded_error(self) -> RoleSuperseded:
@@ -125,7 +128,8 @@ class RoleWorker:
         return {"result": result}
 
     async def _is_first_try(self) -> bool:
-        return await self.notes.add(call_note(self._task.run_id, self._call), {"at": time.time()})
+        begun = {"at": self._wall_clock()}
+        return await self.notes.add(call_note(self._task.run_id, self._call), begun)
 
     async def _leave_slot(self) -> None:
         """Give the slot up for the first try, which had no time to."""
@@ -140,7 +144,7 @@ class RoleWorker:
                 return
             if note and note["fence"] > self._task.fence:
                 raise self.superseded_error()
-            if note and time.time() - note["at"] > _SILENT_S:
+            if note and self._wall_clock() - note["at"] > _SILENT_S:
                 await self.notes.put(self.key, self._note())
                 return
             await asyncio.sleep(_PAUSE_S if note else 0)
@@ -152,13 +156,13 @@ class RoleWorker:
 
     async def _pop_own_note(self) -> None:
         """Seen a moment ago, it is there still: others wait until it has been silent for long."""
-        is_own = time.monotonic() - self._seen_at < _BELIEVED_S
+        is_own = self._clock() - self._seen_at < _BELIEVED_S
         self._seen_at = -math.inf  # if this fails, it may have been done
         if is_own or not self.is_superseded(await self.notes.get(self.key)):
             await self.notes.pop(self.key)
 
     def _note(self) -> dict[str, Any]:
-        now = time.time()
+        now = self._wall_clock()
         return {"fence": self._task.fence, "call": self._call, "who": self.owner_token, "at": now}
 
     def _is_handed_over(self) -> bool:
@@ -207,7 +211,7 @@ class RoleWorker:
             note = await self.notes.get(self.key)
             if self.is_superseded(note):
                 return False
-            if time.time() - note["at"] > self._look_s:
+            if self._wall_clock() - note["at"] > self._look_s:
                 await self.notes.put(self.key, self._note())
             self._looks = 0
         await self._fetch_messages(told.messages)
