@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share."""
 
 import gc
+import re
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -49,6 +50,16 @@ _LONGEST_FIRST = (
     *("tests/modal/", "tests/e2e/runs/test_soak.py", "tests/e2e/", "tests/demo/", "tests/sandbox/"),
     *("tests/forge/", "tests/api/"),
 )
+
+
+_ALL_SLOW = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file that says that all its tests are slow: each process would import it for nothing."""
+    if collection_path.suffix != ".py" or config.option.markexpr != "not slow":
+        return None
+    return _ALL_SLOW.search(collection_path.read_text()) is not None or None
 
 
 @pytest.hookimpl(wrapper=True)
