@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +39,7 @@ class Fault:
     skip: int = 0
     body: bytes | None = None
     late_s: float = 0
-    """Nothing else is wrong with an answer that comes so late."""
+    """Nothing else is wrong with an answer that comes so late; once forgiven, none comes."""
 
     def response(self) -> Response:
         content: dict[str, Any] = {"message": self.message or "Server Error"}
@@ -95,8 +96,10 @@ class GitHubStandIn(ForgeServer):
             await super().handle(scope, receive, send)
             return
         if fault.late_s:
-            await asyncio.sleep(fault.late_s)
-            await super().handle(scope, receive, send)
+            if await self._is_forgiven_within(fault):
+                await _drop(receive)
+            else:
+                await super().handle(scope, receive, send)
             return
         asked = receive
         if fault.after or fault.cut:
@@ -111,6 +114,15 @@ class GitHubStandIn(ForgeServer):
             await _drop(receive)
         else:
             await HeldApp(fault.response())(scope, asked, send)
+
+    async def _is_forgiven_within(self, fault: Fault) -> bool:
+        """Whether a late answer is not waited for to its time: who asked is gone."""
+        ends = time.monotonic() + fault.late_s
+        while time.monotonic() < ends:
+            if not any(each is fault for *_, each in self._faults):
+                return True
+            await asyncio.sleep(0.05)
+        return False
 
     def _next_fault(self, method: str, path: str) -> Fault | None:
         for wanted, end, fault in self._faults:

@@ -61,6 +61,7 @@ async def test_a_delivery_is_taken_while_the_worker_waits_for_github(world: Worl
     assert not working.done()
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
+    world.forge.forgive()
 
 
 async def test_eyes_do_not_wait_for_comments_of_other_threads(world: World) -> None:
