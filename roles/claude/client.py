@@ -30,12 +30,11 @@ from roles.claude.answer_errors import (
 from roles.claude.import_without import without
 from roles.claude.provider import ANTHROPIC_URL, Provider
 from roles.claude.reply import AttemptFailed, Reply, ReplyListener
-from roles.claude.reply_reader import Part, ReplyReader, StreamBroken, read_usage
+from roles.claude.reply_reader import Part, ReplyReader, StreamBroken, counts_of, read_usage
 
 if TYPE_CHECKING:
     import anthropic
     from anthropic._base_client import AsyncAPIClient
-    from anthropic.types import RawMessageStartEvent
 
 _AIOHTTP: Final = "anthropic._vendor.httpx_aiohttp"
 """The SDK's way to use aiohttp, wherever that is installed (modal needs it): 6 MB for nothing."""
@@ -298,7 +297,8 @@ def _foreign() -> tuple[type[Exception], ...]:
     import anthropic
     import httpx2
 
-    return (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError, *_MALFORMED)
+    known = (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL)
+    return (*known, OSError, AssertionError, *_MALFORMED)
 
 
 @cache
@@ -314,20 +314,25 @@ def _stream_class() -> Any:
             event: Any
             async for event in self._iterator:
                 if observer := self._observer:
-                    observer.item(_beginning(event) or event)
+                    observer.item(_traced(event))
                 yield event
 
     return Stream
 
 
-def _beginning(event: Any) -> "RawMessageStartEvent | None":
-    """The model of a message's first event, by which a trace knows the others."""
+def _traced(event: Any) -> Any:
+    """An event as what records a trace knows it, also where nothing is told of what was used."""
     from anthropic._models import construct_type_unchecked
     from anthropic.types import RawMessageStartEvent
 
-    if not isinstance(event, dict) or event.get("type") != "message_start":
-        return None
-    return construct_type_unchecked(type_=RawMessageStartEvent, value=event)
+    match event:
+        case {"type": "message_start", "message": dict(message)}:
+            usage = {"input_tokens": 0, "output_tokens": 0} | counts_of(message.get("usage"))
+            told = {**event, "message": {**message, "usage": usage}}
+            return construct_type_unchecked(type_=RawMessageStartEvent, value=told)
+        case {"type": "message_delta"}:
+            return {**event, "usage": {"output_tokens": 0} | counts_of(event.get("usage"))}
+    return event
 
 
 def _request_options(betas: Sequence[str]) -> Any:

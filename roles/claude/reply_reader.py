@@ -54,7 +54,7 @@ class ReplyReader:
             return "block"
         if kind == "message_delta":
             self._end = dict(event["delta"])
-            self._counts |= _counts_of(event.get("usage"))
+            self._counts |= counts_of(event.get("usage"))
         return None
 
     def read(self, request_id: str | None) -> Reply:
@@ -80,8 +80,10 @@ class ReplyReader:
     def _begin(self, message: Block) -> Usage | None:
         if self._message is not None:
             return None
-        self._message = message
-        self._counts = _counts_of(message.get("usage"))
+        self._message = self._end = message
+        self._blocks = [dict(block) for block in message.get("content") or ()]
+        self._pieces = [defaultdict(list) for _ in self._blocks]
+        self._counts = counts_of(message.get("usage"))
         return Usage(**self._counts)
 
     def _add(self, block: Block, index: int, delta: Block) -> Part | None:
@@ -89,7 +91,8 @@ class ReplyReader:
         if kind == "signature_delta" and block["type"] == "thinking":
             block["signature"] = delta["signature"]
         elif kind == "citations_delta" and block["type"] == "text":
-            block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+            block["citations"] = block.get("citations") or []
+            block["citations"].append(delta["citation"])
         elif field := _PIECES.get((block["type"], kind)):
             piece = delta[field]
             if not isinstance(piece, str):
@@ -102,10 +105,10 @@ class ReplyReader:
 
 def read_usage(message: Block) -> Usage:
     """What a whole message has used."""
-    return Usage(**_counts_of(message["usage"]))
+    return Usage(**counts_of(message["usage"]))
 
 
-def _counts_of(usage: Any) -> dict[str, int]:
+def counts_of(usage: Any) -> dict[str, int]:
     """The counts that are told. What is no count is 0, as no budget may grow by a reply."""
     told = usage if isinstance(usage, dict) else {}
     return {name: _count(told[name]) for name in Usage.model_fields if told.get(name) is not None}

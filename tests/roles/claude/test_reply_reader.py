@@ -91,7 +91,7 @@ def test_a_reply_is_what_the_sdk_makes_of_it(made: list[tuple[Block, Events]]) -
     for event in events_of(made):
         sent = json.loads(json.dumps(event))
         theirs = accumulate_event(event=sent, current_snapshot=theirs, json_bufs=kept)
-        reader.take(event)
+        reader.take(json.loads(json.dumps(event)))
     try:
         ours = reader.read("req_1")
     except StreamBroken:
@@ -114,6 +114,15 @@ def test_any_json_is_an_event_or_a_fault_of_the_stream(events: Events, begun: in
         reader.read(None)
     except (StreamBroken, ValueError, LookupError, TypeError, AttributeError):
         return
+
+
+def test_a_message_that_begins_whole_is_taken() -> None:
+    reader = ReplyReader()
+    content = [{"type": "text", "text": "Hello."}]
+    message = {"model": "m", "content": content, "stop_reason": "end_turn", "usage": None}
+    reader.take({"type": "message_start", "message": message})
+    reply = reader.read(None)
+    assert (reply.content, reply.stop_reason) == (content, "end_turn")
 
 
 @pytest.mark.parametrize("pieces", [1, 100_000])
