@@ -46,7 +46,7 @@ DENO = Ecosystem(
     lints=_lints,
     test_calls=r"\bdeno (?:task )?test\b",
     lint_calls=r"deno (?:lint|fmt|check)",
-    ends_first=r"(?<!\S)--fail-fast(?:=[1-9]\d*+)?(?!\S)",
+    ends_first=r"(?<!\S)--fail-fast(?:=[1-9]\d*+)?(?![\w=./-])",
     reports=(
         ReportReader(
             "deno test",

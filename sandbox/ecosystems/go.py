@@ -83,7 +83,7 @@ GO = Ecosystem(
     lints=_lints,
     test_calls=r"\bgo test\b",
     lint_calls=r"go vet|golangci-lint|gofmt|staticcheck",
-    ends_first=r"(?<!\S)--?failfast(?:=true)?(?!\S)",
+    ends_first=r"(?<!\S)--?failfast(?:=true)?(?![\w=./-])",
     reports=(
         ReportReader(
             "go test", _failed, any_line(r" *--- FAIL: |ok  \t(?!.*\[no tests to run\]$)")

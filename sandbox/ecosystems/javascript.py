@@ -313,7 +313,7 @@ JAVASCRIPT = Ecosystem(
     r"|⎯+ Failed Tests \d+ ⎯+",
     cut_short=_is_cut_short,
     stops_at_first=_is_cut_short,
-    ends_first=r"(?<!\S)--bail(?:=[1-9]\d*+)?(?!\S)",
+    ends_first=r"(?<!\S)--bail(?:=[1-9]\d*+)?(?![\w=./-]| 0(?!\S))",
     idle=any_line(r"No tests? (?:files? )?found, exiting with code 0"),
     noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*|\s*# Subtest: .*|\s*duration_ms: .*",
     probe=_probe,

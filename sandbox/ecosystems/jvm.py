@@ -107,7 +107,7 @@ JVM = Ecosystem(
     seen="mvnw|gradlew",
     tests=_tests,
     test_calls=r"\b(?:mvnw?|gradlew?)\b",
-    ends_first=r"(?<!\S)--?fail-fast(?!\S)",
+    ends_first=r"(?<!\S)--?fail-fast(?![\w=./-])",
     reports=(
         ReportReader("surefire", _surefire, any_line(r"(?:\[\w+\] )?Tests run: [1-9]\d*,")),
         ReportReader(  # a line of a task begins with `>`

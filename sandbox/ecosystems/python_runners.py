@@ -30,12 +30,12 @@ def pytest_failures(lines: Lines) -> Iterator[str]:
 
 
 _ADDED_OPTIONS = re.compile(r"(?m)^[ \t]*+addopts[ \t]*+=.*(?:\n(?:[ \t\r\]\"'].*)?)*")
-_SHORT = r"-[hlqsv]*+x[A-Za-z]*+"
+_SHORT = r"-[hlqsv]*+x\w*+"
 """Of pytest, `-x` and what is written into one word with it."""
 _ENDS_FIRST = re.compile(rf"(?<![\w-])(?:{_SHORT}|--exitfirst|--maxfail)(?![\w-])")
 ENDS_FIRST = (
-    r"(?<!\S)(?:--exitfirst|--failfast|--maxfail[= ][1-9]\d*+)(?!\S)"
-    rf"|\bpy\.?test\b(?:(?!\bpy\.?test\b)[^&|;\n])* {_SHORT}(?!\S)"
+    r"(?<!\S)(?:--exitfirst|--failfast|--maxfail[= ][1-9]\d*+)(?![\w=./-])"
+    rf"|\bpy\.?test\b(?:(?!\bpy\.?test\b)[^&|;\n])* {_SHORT}(?![\w=./-])"
 )
 
 

@@ -48,7 +48,7 @@ RUBY = Ecosystem(
     lints=_lints,
     test_calls=r"\b(?:rspec|rake|rails test)\b",
     lint_calls="rubocop",
-    ends_first=r"(?<!\S)--fail-fast(?!\S)",
+    ends_first=r"(?<!\S)--fail-fast(?:=[1-9]\d*+)?(?![\w=./-])",
     reports=(
         ReportReader(
             "rspec",

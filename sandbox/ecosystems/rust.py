@@ -147,7 +147,7 @@ RUST = Ecosystem(
     lints=_lints,
     test_calls=r"\bcargo (?:test|nextest)\b",
     lint_calls=r"cargo (?:clippy|fmt|check)",
-    ends_first=r"(?<!\S)--fail-fast(?!\S)",
+    ends_first=r"(?<!\S)--fail-fast(?![\w=./-])",
     reports=(
         ReportReader(
             "cargo test",
