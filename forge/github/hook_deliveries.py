@@ -42,7 +42,7 @@ class GitHubDeliveries(Connection, HookDeliveries):
         return asked
 
     async def _newest_tries(self) -> list[Any]:
-        """The newest first, all: its filter for failures leaves out 3xx and what never answered."""
+        """The newest 1000, newest first. GitHub's filter leaves out 3xx and what never answered."""
         rows: list[Any] = []
         path = f"{_PATH}?per_page={_PAGE}"
         cursor = ""
