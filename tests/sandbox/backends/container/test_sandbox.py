@@ -1,6 +1,5 @@
 """Commands in containers of others that misbehave: scripted ones stand for those."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import pytest
 from graph.errors import SandboxLost
 from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.core.protocol import Limits
+from tests.support.polling import until
 
 NONSENSE = b'{"exit_code": null, "limit": "mine", "lost": "", "duration_ms": 1, "tree_bytes": 0}'
 ENDED = {"exit_code": 0, "limit": None, "lost": "", "duration_ms": 1, "tree_bytes": 0}
@@ -23,6 +23,8 @@ class Scripted:
     said: bytes = b""
     answer: bytes = json.dumps(ENDED).encode() + b"\n"
     given: bytes = b""
+    last: bytes = b""
+    """It ends once this has come, as the supervisor does once it has all that it is given."""
 
     async def stdout(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.said), 1 << 16):
@@ -38,7 +40,7 @@ class Scripted:
         return
 
     async def wait(self) -> int | None:
-        await asyncio.sleep(0.05)
+        await until(lambda: bool(self.given) and self.given.endswith(self.last))
         return self.code
 
 
@@ -96,7 +98,8 @@ async def test_more_than_was_asked_for_is_not_taken() -> None:
 
 
 async def test_the_supervisor_and_all_input_go_in_before_the_command_can_begin() -> None:
-    sandbox, container = sandbox_in(Scripted())
-    await sandbox.run("cat", stdin=b"input" * 500_000)
-    assert container.started[0].given.endswith(b"input")
+    stdin = b"input" * 500_000 + b"end"
+    sandbox, container = sandbox_in(Scripted(last=b"end"))
+    await sandbox.run("cat", stdin=stdin)
+    assert container.started[0].given.endswith(stdin)
     assert b"class Command:" in container.started[0].given
