@@ -128,7 +128,7 @@ class Claude:
     ) -> AsyncGenerator[Part | Reply]:
         """What comes of one request: what is heard of its events, then the reply.
 
-        Only what the SDK does is in here, so that its errors alone are mapped.
+        Only the SDK and the reading of its events are in here: their errors alone are mapped.
         """
         from anthropic.types import Message
 
