@@ -50,8 +50,9 @@ assertions, not run: the interpreter is the image), GPUs, regions, limits of pro
 disk, `min_containers`, the clock of schedules, tunnels, `Cls`, memory snapshots, directory
 snapshots, proxy authentication, custom domains, WebSockets, billing, the rate limits and the
 capacity of a workspace, Volumes of version 1 from outside, and real cold starts. A domain
-allow-list is kept, not enforced: a Sandbox's network is on or off. Only root exists inside. An
-input whose containers fall five times fails, where Modal goes on for ever; retries wait at most
+allow-list is kept, not enforced: a Sandbox's network is on or off. In a function only root exists,
+in a Sandbox other users too where the tests are root's. An input whose containers fall five times
+fails, where Modal goes on for ever; retries wait at most
 50 ms. It is for tests: **nothing here isolates** a function from the machine's network, and how
 Modal's own walls hold must be tried on Modal. An RPC that is not here answers `UNIMPLEMENTED:
 <name>: not in the local plane`, and stands in `plane.errors`.

@@ -1,13 +1,14 @@
 """A sandbox in a container that others run: each command is a process there, under a supervisor."""
 
 import asyncio
-import itertools
 import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, Unpack
+from typing import Any, Unpack
 
 from graph.errors import SandboxLost
+from sandbox.backends.container.channel import Channel
+from sandbox.backends.container.container import Container, Process
 from sandbox.backends.container.wire import (
     ExecAnswer,
     ExecRequest,
@@ -27,43 +28,23 @@ _SLACK_S = 15.0
 NO_VARIABLES: Mapping[str, str] = {}
 
 
-class Process(Protocol):
-    """A process in a container. Every call raises SandboxError where it cannot be carried out."""
-
-    def stdout(self) -> AsyncIterator[bytes]: ...
-
-    def stderr(self) -> AsyncIterator[bytes]: ...
-
-    async def write(self, data: bytes) -> None:
-        """Give it input."""
-        ...
-
-    async def end_input(self) -> None: ...
-
-    async def wait(self) -> int | None:
-        """Its exit code; None where its time was over before."""
-        ...
-
-
-class Container(Protocol):
-    """Where processes are started. Every call raises SandboxError."""
-
-    async def start(self, argv: Sequence[str], *, timeout_s: int) -> Process: ...
-
-    async def end(self) -> None:
-        """Kill everything in it; it is gone."""
-        ...
-
-
 class RemoteSandbox(ExecutingSandbox):
     """One tree in a container."""
 
     def __init__(
-        self, container: Container, limits: Limits, variables: Mapping[str, str] = NO_VARIABLES
+        self,
+        container: Container,
+        limits: Limits,
+        variables: Mapping[str, str] = NO_VARIABLES,
+        channel: Channel | None = None,
     ) -> None:
-        """Commands have these `variables`, which are in no command line."""
+        """Commands have these `variables`, which are in no command line.
+
+        `channel`: the container's, where others use it too.
+        """
         self._variables = variables
         self._container = container
+        self._channel = channel or Channel(container)
         self._limits = limits
         self._running: set[_Exec] = set()
         self._closed = False
@@ -107,17 +88,19 @@ class RemoteSandbox(ExecutingSandbox):
         if self._closed:
             raise SandboxLost("the sandbox is closed")
         known = replace(request, tree_bytes=self._tree_bytes)
-        execution = _Exec(self._container, known, pieces, keep_bytes)
+        execution = _Exec(self._channel, known, pieces, keep_bytes)
         self._running.add(execution)
         try:
             answer = await execution.answer()
         except SandboxLost as error:
             if self._closed:
                 raise SandboxLost("the sandbox is closed") from error
+            self._channel.drop()
             raise
         finally:
             self._running.discard(execution)
         if answer is None:
+            self._channel.drop()
             return await self._timed_out(request)
         self._tree_bytes = answer.tree_bytes or self._tree_bytes
         return answer.result
@@ -126,7 +109,8 @@ class RemoteSandbox(ExecutingSandbox):
         """End everything that any command runs in it; whether that is so."""
         request = replace(exec_request(["/bin/true"], self._limits, timeout_s=5), kill_others=True)
         try:
-            return await _Exec(self._container, request, (), 0).answer() is not None
+            sweep = _Exec(self._channel, request, (), 0, apart=True)
+            return await sweep.answer() is not None
         except SandboxLost:
             return False
 
@@ -143,11 +127,18 @@ class _Exec:
     """With one process: its input goes in, its output and the supervisor's answer come out."""
 
     def __init__(
-        self, container: Container, request: ExecRequest, pieces: Iterable[bytes], keep_bytes: int
+        self,
+        channel: Channel,
+        request: ExecRequest,
+        pieces: Iterable[bytes],
+        keep_bytes: int,
+        *,
+        apart: bool = False,
     ) -> None:
-        self._container = container
+        self._channel = channel
+        self._apart = apart
         self._request = request
-        self._pieces = itertools.chain([request.stdin_preamble], pieces)
+        self._pieces = iter(pieces)
         self._kept = BothEnds(keep_bytes)
         self._stopped = asyncio.Event()
         self._task = asyncio.create_task(self._run())
@@ -177,8 +168,11 @@ class _Exec:
 
     async def _exchange(self, seconds: int) -> ExecAnswer | None:
         answer = BothEnds(_ANSWER_BYTES)
-        process = await self._container.start(self._request.argv, timeout_s=seconds)
-        feeding = asyncio.create_task(self._feed(process))
+        process, first = await self._channel.start(
+            self._request, timeout_s=seconds, apart=self._apart
+        )
+        feeding = asyncio.create_task(self._feed(process, first))
+        feeding.add_done_callback(_consume_exception)
         try:
             await asyncio.gather(
                 _read(process.stdout(), self._kept, self._request.output_bytes),
@@ -192,14 +186,15 @@ class _Exec:
             return None
         return read_answer(answer.kept, self._kept)
 
-    async def _feed(self, process: Process) -> None:
+    async def _feed(self, process: Process, first: bytes) -> None:
         """Give it its input; then hold its standard input open as long as it is to live."""
-        while not self._stopped.is_set():
+        data = first + await asyncio.to_thread(_join, self._pieces)
+        await process.write(data)
+        while data and not self._stopped.is_set():
             data = await asyncio.to_thread(_join, self._pieces)
-            if not data:
-                await self._stopped.wait()
-                break
-            await process.write(data)
+            if data:
+                await process.write(data)
+        await self._stopped.wait()
         await process.end_input()
 
 
@@ -211,8 +206,8 @@ def _join(pieces: Iterator[bytes]) -> bytes:
     return bytes(joined)
 
 
-def _consume_exception(task: "asyncio.Task[ExecAnswer | None]") -> None:
-    """Who was cancelled does not ask for the error."""
+def _consume_exception(task: "asyncio.Task[Any]") -> None:
+    """Who was cancelled does not ask for the error; what cannot be fed gives no answer."""
     if not task.cancelled():
         task.exception()
 

@@ -4,13 +4,14 @@ import inspect
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from types import ModuleType
 from typing import get_args
 
 from graph.errors import SandboxLost
-from sandbox.backends.container import supervisor
+from sandbox.backends.container import fork_server, supervisor
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import WORKSPACE, ExecResult, LimitHit, Limits
-from sandbox.host import resource_usage as usage
+from sandbox.host import resource_usage
 from sandbox.tree.environment import HOME, OWN_PROGRAMS, VARIABLES
 
 USER = 29_000
@@ -22,20 +23,33 @@ _SLACK_S = 20.0
 _SLOWEST = 256 * 1024
 """Bytes a second that a link is taken to carry at least."""
 
-_USAGE = f"""\
-import sys, types
-for name in ("sandbox", "sandbox.host", "sandbox.host.resource_usage"):
-    sys.modules[name] = types.ModuleType(name)
-exec({inspect.getsource(usage)!r}, sys.modules["sandbox.host.resource_usage"].__dict__)
-"""
-_SOURCE = (_USAGE + inspect.getsource(supervisor)).encode()
+
+def _program(*modules: ModuleType) -> bytes:
+    """The source of a program: each module under its name, then the last one's `main`."""
+    names = [module.__name__ for module in modules]
+    packages = {name.rpartition(".")[0] for name in names} | {"sandbox", "sandbox.backends"}
+    lines = ["import sys, types"]
+    lines += [f"sys.modules[{name!r}] = types.ModuleType({name!r})" for name in sorted(packages)]
+    for module, name in zip(modules, names, strict=True):
+        source = inspect.getsource(module)
+        lines.append(f"sys.modules[{name!r}] = made = types.ModuleType({name!r})")
+        lines.append(f"exec({source!r}, made.__dict__)")
+    return "\n".join([*lines, "made.main()\n"]).encode()
+
+
+_SUPERVISOR = _program(resource_usage, supervisor)
+_FORK_SERVER = _program(resource_usage, supervisor, fork_server)
 _BEGIN = """\
 import os, sys
 source = b""
 while len(source) < int(sys.argv[1]):
     source += os.read(0, int(sys.argv[1]) - len(source)) or sys.exit("no source")
-exec(compile(source, "supervisor", "exec"))
+exec(compile(source, "coding-agent", "exec"))
 """
+
+
+def _words(source: bytes, argument: int) -> tuple[str, ...]:
+    return ("python3", "-I", "-S", "-c", _BEGIN, str(len(source)), str(argument))
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,8 @@ class ExecRequest:
     """What the supervisor is told; its fields are read by `sandbox.backends.container.supervisor`.
 
     `tree_bytes` is what the last answer told of the tree: only what grows over its limit is ended.
-    `chown_dirs` names folders that are made, and given to the user of commands, before it starts.
+    `user` runs it, None is the container's root. `chown_dirs` names folders that are made, and
+    given to `owner`, before it starts.
     `kill_others` says that every other command ends with it.
     """
 
@@ -57,6 +72,7 @@ class ExecRequest:
     script_bytes: int = 0
     input_bytes: int = 0
     user: int | None = USER
+    owner: int = USER
     folder: str = WORKSPACE
     folders: tuple[str, ...] = FOLDERS
     chown_dirs: tuple[str, ...] = ()
@@ -73,16 +89,22 @@ class ExecRequest:
     @property
     def argv(self) -> tuple[str, ...]:
         """The words of the exec: short, whatever the command is."""
-        return ("python3", "-I", "-S", "-c", _BEGIN, str(len(_SOURCE)), str(len(self._text)))
+        return _words(_SUPERVISOR, len(self.text))
 
     @property
     def stdin_preamble(self) -> bytes:
         """What goes into its standard input before the command and its input."""
-        return _SOURCE + self._text
+        return _SUPERVISOR + self.text
 
     @property
-    def _text(self) -> bytes:
+    def text(self) -> bytes:
+        """The request as the supervisor reads it."""
         return json.dumps(asdict(self)).encode()
+
+
+SERVER_WORDS = _words(_FORK_SERVER, USER)
+SERVER_SOURCE = _FORK_SERVER
+"""What starts a fork server, and what is written to it first."""
 
 
 def exec_request(

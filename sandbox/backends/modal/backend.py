@@ -6,6 +6,7 @@ from typing import Self
 
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.base.trial_result import TrialResult
+from sandbox.backends.container.channel import Channel
 from sandbox.backends.container.sandbox import NO_VARIABLES, RemoteSandbox
 from sandbox.backends.modal.client import ModalClient
 from sandbox.backends.modal.sandbox import ModalSandbox
@@ -25,11 +26,15 @@ class Modal:
         self.toolchain = options.image
         self.setup_hosts = options.setup_hosts or ()
         self.client = ModalClient(options, waits_s=waits_s)
+        self._channels: dict[str, Channel] = {}
 
     def attach(
         self, tree: ModalSandbox, variables: Mapping[str, str] = NO_VARIABLES
     ) -> RemoteSandbox:
-        return RemoteSandbox(tree, self.limits, variables)
+        for gone in [name for name, channel in self._channels.items() if not channel.is_open]:
+            del self._channels[gone]
+        channel = self._channels.setdefault(tree.id, Channel(tree))
+        return RemoteSandbox(tree, self.limits, variables, channel)
 
     def limited(self, limits: Limits) -> Self:
         twin = copy(self)

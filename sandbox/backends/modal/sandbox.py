@@ -53,7 +53,7 @@ class ModalSandbox:
     def id(self) -> str:
         return self._sandbox.object_id
 
-    async def start(self, argv: Sequence[str], *, timeout_s: int) -> ModalProcess:
+    async def start(self, argv: Sequence[str], *, timeout_s: int | None) -> ModalProcess:
         with mapped_errors():
             return ModalProcess(await self._sandbox.exec.aio(*argv, timeout=timeout_s, text=False))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from graph.errors import SandboxError, SetupFailed
-from sandbox.backends.container.sandbox import Process
+from sandbox.backends.container.container import Process
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.core.protocol import MAX_QUOTED_CHARS
 from sandbox.setup.secrets import SetupSecrets

@@ -89,7 +89,7 @@ class Sandboxes:
         copies, binds = self._volumes.mount(definition.volume_mounts, folder / "volumes")
         layout = self._images.layout(definition.image_id)
         working_dir = definition.workdir or layout.working_dir or "/root"
-        files = RootFs(folder / "root", binds, packages=False)
+        files = RootFs(folder / "root", binds, packages=False, users=True)
         files.prepare()
         await self._images.unpack(definition.image_id, files.folder)
         put_tools(files.folder)

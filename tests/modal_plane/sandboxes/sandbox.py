@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from grpclib import GRPCError, Status
 from modal_proto import api_pb2 as pb
 
-from tests.modal_plane.containers.rootfs import RootFs, first_process
+from tests.modal_plane.containers.rootfs import RootFs, first_process, map_users
 from tests.modal_plane.sandboxes.command_exec import ERR, Exec, start
 from tests.modal_plane.storage.volumes import VolumeCopy
 
@@ -77,12 +77,21 @@ class Sandbox:
         """Start the Sandbox's own command, and wait until its container is there."""
         command = self.definition.entrypoint_args or FOREVER
         told, tell = os.pipe()
+        mapped, map_ready = os.pipe()
+        has_users = self.files.users and os.geteuid() == 0
         words = self.files.command(
-            ["sh", "-c", READY, "sh", *command], working_dir=self.working_dir, info=tell
+            ["sh", "-c", READY, "sh", *command],
+            working_dir=self.working_dir,
+            info=tell,
+            mapped=mapped if has_users else None,
         )
-        self.main = await start(words, words[-len(command) :], self.env, keep=[tell])
+        self.main = await start(words, words[-len(command) :], self.env, keep=[tell, mapped])
         os.close(tell)
+        os.close(mapped)
         self.inner = await asyncio.to_thread(first_process, told)
+        if self.inner and has_users:
+            map_users(self.inner)
+        os.close(map_ready)
         if not await self.main.begins():
             wrote = self.main.streams[ERR].data.decode(errors="replace")
             raise GRPCError(Status.INTERNAL, f"the Sandbox does not start: {wrote}")

@@ -10,6 +10,7 @@ from sandbox.backends.container.wire import ExecRequest, exec_request
 from sandbox.core.protocol import Limits
 from tests.support.sandbox.local_tree import AS_ROOT
 
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "MODAL_TASK_ID": "ta-1", "TOOLS": "/opt/tools"}
 LIMITS = Limits(timeout_s=20, memory_mb=128, pids=40, disk_mb=32, output_bytes=1 << 20)
 SUBREAPERS, NO_SUBREAPERS = b"SUBREAPER, DEATH_SIGNAL = 38, 36", b"SUBREAPER, DEATH_SIGNAL = 38, 99"
 """A number that no kernel knows stands for one that this kernel does not."""
@@ -40,8 +41,10 @@ class Container:
     def request(self, command: str) -> ExecRequest:
         return exec_request(["/bin/bash", "-c", command, "bash"], LIMITS)
 
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+    def line(self, *words: str, info: int | None = None) -> list[str]:
+        """What runs these words in it; bubblewrap tells of its first process on `info`."""
         line = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-net"]
+        line += [] if info is None else ["--info-fd", str(info)]
         line += [] if AS_ROOT else ["--unshare-user", "--uid", "0", "--gid", "0"]
         line += ["--cap-drop", self.without] if self.without else []
         line += ["--bind", str(self.folder), "/", "--proc", "/proc", "--dev", "/dev"]
@@ -52,12 +55,15 @@ class Container:
                 line += ["--ro-bind", str(path), str(path)]
         (self.folder / "tmp").mkdir(mode=0o1777, exist_ok=True)
         (self.folder / "tmp").chmod(0o1777)
+        return [*line, "--chdir", "/", *words]
+
+    def start(self, *words: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [*line, "--chdir", "/", "bash", "-c", f"{shlex.join(words)}; {_TELL}"],
+            self.line("bash", "-c", f"{shlex.join(words)}; {_TELL}"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin", "MODAL_TASK_ID": "ta-1", "TOOLS": "/opt/tools"},
+            env=ENVIRONMENT,
         )
 
     def run(self, request: ExecRequest, given: bytes = b"", *, subreapers: bool = True) -> Ended:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from graph.errors import SandboxLost
+from sandbox.backends.container.channel import frame
+from sandbox.backends.container.fork_server import READY
 from sandbox.backends.container.sandbox import RemoteSandbox
+from sandbox.backends.container.wire import SERVER_WORDS
 from sandbox.core.protocol import Limits
 from tests.support.polling import until
 
@@ -50,8 +53,10 @@ class Container:
     ended: bool = False
     started: list[Scripted] = field(default_factory=list)
 
-    async def start(self, words: Sequence[str], *, timeout_s: int) -> Scripted:
-        assert sum(map(len, words)) < 1000
+    async def start(self, argv: Sequence[str], *, timeout_s: int | None) -> Scripted:
+        assert sum(map(len, argv)) < 1000
+        if tuple(argv) == SERVER_WORDS:
+            return Scripted(said=frame(0, READY, b"it has no other user"))
         self.started.append(self.processes.pop(0))
         return self.started[-1]
 
