@@ -163,7 +163,7 @@ class Delivery:
                 forge=self.forge,
                 emit=self.emit,
             )
-        await steps.keep(pushed=steps.record.commit)
+        await steps.note(pushed=steps.record.commit)  # a push that is forgotten is made again
         return new
 
     @property

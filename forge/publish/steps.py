@@ -49,7 +49,7 @@ class PublishSteps:
         await self.make_last()
 
     async def note(self, **changes: Any) -> None:
-        """Change fields of the record; a later `keep`, before anything is pushed, makes it last."""
+        """Change fields of the record; a later `keep` makes it last: until then it may be lost."""
         self.record = self.record.model_copy(update=changes)
         await asyncio.to_thread(publication_record.save, self.run, self.record)
 

@@ -31,8 +31,8 @@ class Ceiling:
 
 
 CEILINGS: Final[Mapping[str, Ceiling]] = {
-    "dicts": Ceiling(commits=24, reads=30, sandboxes=5, execs=EXECS),
-    "database": Ceiling(commits=20, reads=30, sandboxes=5, execs=EXECS),
+    "dicts": Ceiling(commits=23, reads=30, sandboxes=5, execs=EXECS),
+    "database": Ceiling(commits=19, reads=30, sandboxes=5, execs=EXECS),
 }
 
 
