@@ -5,12 +5,14 @@ It runs only where commands are another user than the container's root, and so c
 nor trace it, nor write in its name. It is of the standard library alone, for Linux.
 
 Standard input and standard output carry frames: the number of a command, a kind, and so many bytes.
-It ends once its input does, or after a time without a command: then nobody may be left to end it.
+It ends once its input does, or after a time without a command, or in which a frame comes or goes no
+further: then nobody may be left to end it. That time is its third argument.
 """
 
 import json
 import os
 import select
+import signal
 import struct
 import sys
 import traceback
@@ -24,7 +26,7 @@ START, INPUT, END_INPUT = 1, 2, 3
 """Kinds of frames that it reads: a request, what its command reads, that nobody waits any more."""
 READY, OUTPUT, ANSWER, ENDED = 1, 2, 3, 4
 """Kinds that it writes. READY comes first; bytes in it say why it cannot serve."""
-IDLE_S = 90.0
+IDLE_S = 90
 
 
 class Child:
@@ -57,9 +59,10 @@ class Child:
 
 
 class ForkServer:
-    """All commands that go on."""
+    """All commands that go on. After `idle_s` with none, or in a frame, it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_s: int) -> None:
+        self.idle_s = idle_s
         self.children: dict[int, Child] = {}
         self.sources: dict[int, Child] = {}
         self.poll = select.poll()
@@ -67,14 +70,16 @@ class ForkServer:
 
     def serve(self) -> None:
         while True:
-            ready = self.poll.poll(None if self.children else IDLE_S * 1000)
+            ready = self.poll.poll(None if self.children else self.idle_s * 1000)
             if not ready:
                 return
+            signal.alarm(self.idle_s)  # it ends this process
             for source, _ in ready:
                 if source != 0:
                     self.relay(source)
                 elif not self.take():
                     return
+            signal.alarm(0)
 
     def take(self) -> bool:
         """One frame; False where its input has ended."""
@@ -146,7 +151,9 @@ def become_supervisor(pipes: list[tuple[int, int]], server: ForkServer, request:
                 os.close(end)
         for child in server.children.values():
             child.close()
-        supervise(json.loads(request))
+        told_to = json.loads(request)
+        signal.alarm(told_to["answer_within_s"])  # it ends this process: nobody hears it after that
+        supervise(told_to)
     except BaseException:  # noqa: BLE001 - it is told as one that could not answer
         traceback.print_exc()
     finally:
@@ -180,7 +187,7 @@ def main() -> None:
     send(0, READY, reason)
     if reason:
         return
-    server = ForkServer()
+    server = ForkServer(int(sys.argv[3]))
     try:
         server.serve()
     except (OSError, EOFError):  # who asked has gone

@@ -10,7 +10,8 @@ no subreapers, commands go one after the other, and each takes with it every pro
 
 Standard input carries this source, the request, a long command, what the command reads, and stays
 open: its end says that nobody waits any more. Standard output carries the command's, standard
-error the answer. The first argument is the length of the source, the second that of the request.
+error the answer. The first argument is the length of the source, the second that of the request,
+the third how long the source is waited for.
 """
 
 import ctypes

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from types import ModuleType
@@ -40,16 +41,18 @@ def _program(*modules: ModuleType) -> bytes:
 _SUPERVISOR = _program(resource_usage, supervisor)
 _FORK_SERVER = _program(resource_usage, supervisor, fork_server)
 _BEGIN = """\
-import os, sys
+import os, signal, sys
+signal.alarm(int(sys.argv[3]))
 source = b""
 while len(source) < int(sys.argv[1]):
     source += os.read(0, int(sys.argv[1]) - len(source)) or sys.exit("no source")
+signal.alarm(0)
 exec(compile(source, "coding-agent", "exec"))
 """
 
 
-def _words(source: bytes, argument: int) -> tuple[str, ...]:
-    return ("python3", "-I", "-S", "-c", _BEGIN, str(len(source)), str(argument))
+def _words(source: bytes, *arguments: int) -> tuple[str, ...]:
+    return ("python3", "-I", "-S", "-c", _BEGIN, str(len(source)), *map(str, arguments))
 
 
 @dataclass(frozen=True)
@@ -81,15 +84,15 @@ class ExecRequest:
     more_path: str = OWN_PROGRAMS
 
     @property
-    def answer_within_s(self) -> float:
+    def answer_within_s(self) -> int:
         """How long it may take until the answer is there, at most."""
         given = self.script_bytes + self.input_bytes
-        return self.timeout_s + supervisor.GONE_WITHIN_S + _SLACK_S + given / _SLOWEST
+        return math.ceil(self.timeout_s + supervisor.GONE_WITHIN_S + _SLACK_S + given / _SLOWEST)
 
     @property
     def argv(self) -> tuple[str, ...]:
         """The words of the exec: short, whatever the command is."""
-        return _words(_SUPERVISOR, len(self.text))
+        return _words(_SUPERVISOR, len(self.text), fork_server.IDLE_S)
 
     @property
     def stdin_preamble(self) -> bytes:
@@ -99,10 +102,15 @@ class ExecRequest:
     @property
     def text(self) -> bytes:
         """The request as the supervisor reads it."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps({**asdict(self), "answer_within_s": self.answer_within_s}).encode()
 
 
-SERVER_WORDS = _words(_FORK_SERVER, USER)
+def server_words(idle_s: int) -> tuple[str, ...]:
+    """The words of a fork server that ends where nothing is heard for so long."""
+    return _words(_FORK_SERVER, USER, idle_s)
+
+
+SERVER_WORDS = server_words(fork_server.IDLE_S)
 SERVER_SOURCE = _FORK_SERVER
 """What starts a fork server, and what is written to it first."""
 
