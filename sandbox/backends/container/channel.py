@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from graph.calls import to_the_end
 from graph.errors import SandboxError, SandboxLost
 from sandbox.backends.container.container import Container, Process
 from sandbox.backends.container.fork_server import (
@@ -30,6 +29,7 @@ from sandbox.core.output import BothEnds
 _READY_WITHIN_S: Final = 60.0
 _FRESH_S: Final = IDLE_S / 2
 """A fork server that was not used for longer may end itself just now: another one is started."""
+_WAS_ENDED: Final = "the sandbox was lost: its fork server was ended"
 _SAID_BYTES: Final = 2000
 _QUOTED_CHARS: Final = 300
 
@@ -94,6 +94,7 @@ class _Server:
         self._numbers = itertools.count(1)
         self._supervisors: dict[int, _Supervisor] = {}
         self._writing = asyncio.Lock()
+        self._writes: set[asyncio.Task[None]] = set()
         self._used_at = loop.time()
         self._loss: SandboxError | None = None
         self._refusal: asyncio.Future[str] = loop.create_future()
@@ -123,12 +124,20 @@ class _Server:
         return self._supervisors[number]
 
     async def send(self, frames: bytes) -> None:
-        """Write them whole, also where whoever waits is cancelled."""
-        await to_the_end(self._write(frames))
+        """Write them whole, also where whoever waits is cancelled, who does not wait for that."""
+        writing = asyncio.create_task(self._write(frames))
+        self._writes.add(writing)
+        writing.add_done_callback(self._written)
+        await asyncio.wait([writing])
+        if writing.cancelled():
+            raise SandboxLost(_WAS_ENDED)
+        writing.result()
 
     def end(self) -> None:
         """What it runs is ended, and lost for who waits for it."""
-        self._lose(SandboxLost("the sandbox was lost: its fork server was ended"))
+        self._lose(SandboxLost(_WAS_ENDED))
+        for writing in self._writes:
+            writing.cancel()
         self._ending = asyncio.create_task(self._end_input())
 
     async def _write(self, frames: bytes) -> None:
@@ -139,6 +148,11 @@ class _Server:
             except SandboxError as error:
                 self._lose(error)
                 raise
+
+    def _written(self, writing: "asyncio.Task[None]") -> None:
+        self._writes.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # seen here, where nobody waits for it any more
 
     async def _end_input(self) -> None:
         with suppress(SandboxError):  # it has gone then

@@ -11,10 +11,10 @@ import pytest
 
 from graph.errors import SandboxLost
 from sandbox.backends.container.channel import Channel, frame
-from sandbox.backends.container.fork_server import OUTPUT, READY
+from sandbox.backends.container.fork_server import INPUT, OUTPUT, READY
 from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.backends.container.send_base import make_empty_tree
-from sandbox.backends.container.wire import SERVER_WORDS, USER
+from sandbox.backends.container.wire import SERVER_WORDS, USER, exec_request
 from sandbox.host.orphans import read_text
 from tests.sandbox.backends.container.held_container import HeldContainer
 from tests.sandbox.backends.container.local_container import LIMITS
@@ -205,6 +205,12 @@ class Talker:
 
     said: bytes
     is_closed: asyncio.Event = field(default_factory=asyncio.Event)
+    is_told: asyncio.Event = field(default_factory=asyncio.Event)
+    is_read: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.is_read.set()
 
     async def stdout(self) -> AsyncIterator[bytes]:
         yield self.said
@@ -214,7 +220,10 @@ class Talker:
         await self.is_closed.wait()
         yield b"why"
 
-    async def write(self, data: bytes) -> None: ...
+    async def write(self, data: bytes) -> None:
+        self.is_told.set()
+        await self.is_read.wait()
+        self.heard += data
 
     async def end_input(self) -> None:
         self.is_closed.set()
@@ -248,3 +257,33 @@ async def test_one_that_ends_before_it_serves_says_why() -> None:
     talker.is_closed.set()
     with pytest.raises(SandboxLost, match="lost: why"):
         await RemoteSandbox(Container([talker]), LIMITS).run("true")
+
+
+async def begun(talker: Talker) -> "tuple[Channel, asyncio.Task[None]]":
+    """A channel, and one that writes to its command by it, which nobody reads."""
+    channel = Channel(Container([talker]))
+    command, _ = await channel.start(exec_request(["true"], LIMITS), timeout_s=60)
+    talker.is_read.clear()
+    talker.is_told.clear()
+    writing = asyncio.create_task(command.write(b"given"))
+    await talker.is_told.wait()
+    return channel, writing
+
+
+async def test_who_is_cancelled_does_not_wait_for_what_nobody_reads() -> None:
+    """Else no time limit would end it. What it wrote is written whole, for whose frame is next."""
+    talker = Talker(frame(0, READY))
+    _, writing = await begun(talker)
+    writing.cancel()
+    done, _ = await asyncio.wait([writing], timeout=60)
+    assert writing in done
+    assert writing.cancelled()
+    talker.is_read.set()
+    await until(lambda: talker.heard.endswith(frame(1, INPUT, b"given")))
+
+
+async def test_one_that_is_dropped_leaves_nothing_that_writes_to_it() -> None:
+    channel, writing = await begun(Talker(frame(0, READY)))
+    channel.drop()
+    with pytest.raises(SandboxLost, match="its fork server was ended"):
+        await asyncio.wait_for(writing, 60)
