@@ -61,9 +61,12 @@ async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -
 
 
 async def apply_change(sandbox: Sandbox, patch: bytes) -> None:
-    """Apply a change, where there is one, to a base that is checked out."""
+    """Apply a change, where there is one, to a base that is checked out.
+
+    The index knows files by what their disk says of them; on another disk it learns that anew.
+    """
     if patch:
-        await _make(sandbox, _APPLY, patch)
+        await _make(sandbox, f"git update-index -q --refresh; {_APPLY}", patch)
 
 
 async def _make(sandbox: Sandbox, script: str, stdin: bytes) -> None:

@@ -22,7 +22,8 @@ from sandbox.core.shell_command import COMMAND_FILE, NOTHING
 
 _ANSWER_BYTES = 64 * 1024
 _SLACK_BYTES = 128 * 1024
-_WRITTEN_BYTES = 256 * 1024
+_WRITTEN_BYTES = 2 << 20
+"""Written at once at least, where there is as much: each call takes its time."""
 _SLACK_S = 15.0
 NO_VARIABLES: Mapping[str, str] = {}
 
@@ -198,7 +199,7 @@ class _Exec:
 
 
 def _join(pieces: Iterator[bytes]) -> bytes:
-    """The next pieces together: each call takes its time. Empty where none is left. Blocks."""
+    """The next pieces together. Empty where none is left. Blocks."""
     joined = bytearray()
     while len(joined) < _WRITTEN_BYTES and (piece := next(pieces, None)) is not None:
         joined += piece

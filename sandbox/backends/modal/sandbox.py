@@ -70,10 +70,10 @@ class ModalSandbox:
         async with modal_call():
             await self._sandbox.set_tags.aio(dict(tags))
 
-    async def snapshot(self) -> str:
+    async def snapshot(self, within_s: int = _SNAPSHOT_S) -> str:
         """The id of an image of its files."""
-        async with modal_call(_SNAPSHOT_S + _SLACK_S):
-            image = await self._sandbox.snapshot_filesystem.aio(_SNAPSHOT_S, ttl=_KEPT_S)
+        async with modal_call(within_s + _SLACK_S):
+            image = await self._sandbox.snapshot_filesystem.aio(within_s, ttl=_KEPT_S)
             return image.object_id
 
     async def end(self) -> None:

@@ -7,7 +7,7 @@ checked out in them too.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,13 +32,36 @@ _TAG_IMAGE: Final = "begins"
 _TAG_HOLDS: Final = "holds"
 _MAKING: Final = "making"
 
-FindImage = Callable[[], Awaitable[SetupImage | None]]
-Fill = Callable[[ModalSandbox], Awaitable[None]]
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a Sandbox begins with: what set-up left, the base too where that is `kept`.
+
+    Without either it is the `image` that its repository names, else the operator's.
+    """
+
+    image: str = ""
+    set_up: SetupImage | None = None
+    kept: SetupImage | None = None
+
+    @property
+    def image_kept(self) -> SetupImage | None:
+        return self.kept or self.set_up
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of images that serve as well, the best first."""
+        kept = self.kept.image if self.kept else ""
+        set_up = self.set_up.image if self.set_up else self.image
+        return (kept, set_up) if kept else (set_up,)
+
+
+Fill = Callable[[ModalSandbox, Beginning], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A Sandbox to be made ahead, on what `find` finds, else on the image.
+    """A Sandbox to be made ahead, on what `find` finds.
 
     Where `holds` names a base, `fill` checks it out.
     """
@@ -46,8 +69,7 @@ class Wanted:
     name: str
     run_id: str
     tree: str
-    image: str
-    find: FindImage
+    find: Callable[[], Awaitable[Beginning]]
     fill: Fill
     holds: str = ""
 
@@ -82,15 +104,15 @@ class SpareSandboxes:
             del self._begun[name]
         await end_tasks(*begun.values())
 
-    async def take(self, spare: ModalSandbox, begins_with: str | None, base: str) -> bool | None:
-        """Take one that is there and begins with this: it is nobody else's then.
+    async def take(self, spare: ModalSandbox, begins_with: Sequence[str], base: str) -> bool | None:
+        """Take one that is there and begins with one of these: it is nobody else's then.
 
         Whether the base is in it; None where it was not taken. One of other files is ended.
         """
         try:
             tags = await spare.tags()
             held = tags.get(_TAG_HOLDS, "")
-            if tags.get(_TAG_IMAGE) == begins_with and held in ("", base):
+            if tags.get(_TAG_IMAGE) in begins_with and held in ("", base):
                 await spare.mark({**tags, TAG_STATE: _MAKING})
                 return held == base
             await spare.end()
@@ -100,27 +122,31 @@ class SpareSandboxes:
 
     async def _make(self, wanted: Wanted) -> None:
         try:
-            kept = await wanted.find()
+            begins = await wanted.find()
+            is_filled = begins.kept is not None
             tags = {
                 "run": wanted.run_id,
                 "tree": wanted.tree,
-                TAG_STATE: FILLING if wanted.holds else SPARE,
+                TAG_STATE: FILLING if wanted.holds and not is_filled else SPARE,
                 TAG_CREATED: str(int(time.time())),
-                _TAG_IMAGE: kept.image if kept else wanted.image,
+                _TAG_IMAGE: begins.names[0],
+                **({_TAG_HOLDS: wanted.holds} if is_filled else {}),
             }
             made = await self._client.make(
-                wanted.name, tags, kept=kept, image=wanted.image, waits=False
+                wanted.name, tags, kept=begins.image_kept, image=begins.image, waits=False
             )
-            if made and wanted.holds:
-                await self._fill(made, tags, wanted)
+            if made and wanted.holds and not is_filled:
+                await self._fill(made, tags, wanted, begins)
         except (CodingAgentError, ImageGone) as error:
             log.info("no Sandbox is made ahead for %s: %s", wanted.name, error)
 
-    async def _fill(self, made: ModalSandbox, tags: Mapping[str, str], wanted: Wanted) -> None:
+    async def _fill(
+        self, made: ModalSandbox, tags: Mapping[str, str], wanted: Wanted, begins: Beginning
+    ) -> None:
         """Check the base out; what was cut short is nobody's to go on with."""
         is_filled = False
         try:
-            await wanted.fill(made)
+            await wanted.fill(made, begins)
             await made.mark({**tags, TAG_STATE: SPARE, _TAG_HOLDS: wanted.holds})
             is_filled = True
         finally:

@@ -15,14 +15,15 @@ from sandbox.backends.base.open_trees import OpenTrees, check_tree_name
 from sandbox.backends.container.send_base import ensure_base, put_base
 from sandbox.backends.modal.autosaved_tree import AutosavedTree, restored_message
 from sandbox.backends.modal.backend import Modal
-from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone, SetupImage
+from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone
+from sandbox.backends.modal.kept_bases import WORTH_BYTES, KeptBases, name_base
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.backends.modal.setup import ModalSetUp
-from sandbox.backends.modal.spares import FILLING, SPARE, SpareSandboxes, Wanted
+from sandbox.backends.modal.spares import FILLING, SPARE, Beginning, SpareSandboxes, Wanted
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.tree.checkout import apply_change, check_out, fill
-from sandbox.tree.git_dir import make_git_dir
+from sandbox.tree.run_folder import live_tree
 
 _UNFILLED, _READY = "unfilled", "ready"
 
@@ -43,7 +44,9 @@ class ModalSandboxes(OpenTrees):
         runs: Path,
         backend: Modal,
         metrics: CommandMetrics | None = None,
+        worth_bytes: int = WORTH_BYTES,
     ) -> None:
+        """`worth_bytes`: bases whose objects take less are sent to each tree."""
         super().__init__()
         self._runs = runs
         self._backend = backend
@@ -51,21 +54,22 @@ class ModalSandboxes(OpenTrees):
         self._metrics = metrics or CommandMetrics()
         self._set_up = ModalSetUp(backend, self._metrics)
         self._spares = SpareSandboxes(backend.client)
+        self._bases = KeptBases(backend.client, backend.toolchain, worth_bytes)
 
     def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:
         run = RunFolder.of(self._runs, run_id)
 
-        async def find() -> SetupImage | None:
-            if spec is None or not spec.setup:
-                return None
-            return await self._set_up.find(run_id, run, spec, b"")
+        async def find() -> Beginning:
+            return await self._find_beginning(run_id, run, spec, b"") if spec else Beginning()
 
-        async def fill_in(container: ModalSandbox) -> None:
+        async def fill_in(container: ModalSandbox, begins: Beginning) -> None:
             assert spec
             await self._fill(container, run, spec, b"")
+            if name == live_tree(spec.base):  # it is made while the planner works
+                await self._bases.keep(container, run, spec, begins.set_up)
 
-        image, holds = (spec.environment.image, _name_base(spec)) if spec else ("", "")
-        wanted = Wanted(sandbox_name(run_id, name), run_id, name, image, find, fill_in, holds)
+        holds = name_base(spec) if spec else ""
+        wanted = Wanted(sandbox_name(run_id, name), run_id, name, find, fill_in, holds)
         self._spares.begin(wanted)
 
     async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
@@ -164,18 +168,21 @@ class ModalSandboxes(OpenTrees):
         tags = {"run": run_id, "tree": spec.name}
         lost = SandboxLost(f"the sandbox {name} is made by others again and again")
         for _ in range(_TRIES):
-            kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
+            begins = await self._find_beginning(run_id, run, spec, patch)
             hosts = await self._set_up.names(run_id, spec) if spec.reaches_hosts else ()
-            image, is_filled = spec.environment.image, None
-            begins_with = None if hosts else kept.image if kept else image
+            is_filled = None
             if spare:
-                is_filled = await self._spares.take(spare, begins_with, _name_base(spec))
+                serve = () if hosts else begins.names
+                is_filled = await self._spares.take(spare, serve, name_base(spec))
             container = None if is_filled is None else spare
             spare = None
             try:
-                container = container or await self._client.make(
-                    name, tags, kept=kept, image=image, hosts=hosts, emit=spec.emit
-                )
+                if container is None:
+                    is_filled, image = begins.kept is not None, begins.image
+                    kept = begins.image_kept
+                    container = await self._client.make(
+                        name, tags, kept=kept, image=image, hosts=hosts, emit=spec.emit
+                    )
             except ImageGone as gone:
                 await self._client.delete_setup_image(gone.kept)
                 continue
@@ -197,6 +204,13 @@ class ModalSandboxes(OpenTrees):
             else:
                 return container, holds
         raise lost
+
+    async def _find_beginning(
+        self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes
+    ) -> Beginning:
+        set_up = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
+        kept = await self._bases.find(run, spec, set_up)
+        return Beginning(spec.environment.image, set_up, kept)
 
     async def _change(self, run_id: str, spec: TreeSpec) -> tuple[bytes, str]:
         """The newest change that is known of the tree, and what to say of it."""
@@ -233,12 +247,6 @@ class ModalSandboxes(OpenTrees):
 def _is_young(tags: Mapping[str, str]) -> bool:
     """Whether who makes a Sandbox may still be at it; clocks of machines differ a little."""
     return time.time() - int(tags.get(TAG_CREATED, "0")) < _FILLED_S
-
-
-def _name_base(spec: TreeSpec) -> str:
-    """What tells a tree that was filled ahead from others, short enough for a tag."""
-    made = f"{make_git_dir('.git', spec.base)}{spec.base.tree}{spec.checkout}"
-    return hashlib.sha256(made.encode()).hexdigest()[:32]
 
 
 async def _mark(container: ModalSandbox, state: str) -> None:
