@@ -42,6 +42,7 @@ class Channel:
         self._opening = asyncio.Lock()
         self._server: _Server | None = None
         self._is_refused = False
+        self._is_new = True
 
     async def start(
         self, request: ExecRequest, *, timeout_s: int, apart: bool = False
@@ -51,6 +52,7 @@ class Channel:
         It ends after `timeout_s`. One that is `apart` does not hang on the fork server.
         Raises SandboxError.
         """
+        self._is_new = False
         server = None if apart else await self._serving()
         if server is None:
             process = await self._container.start(request.argv, timeout_s=timeout_s)
@@ -59,8 +61,9 @@ class Channel:
 
     @property
     def is_open(self) -> bool:
-        """Whether a fork server is there for the next command."""
-        return self._server is not None and self._server.is_fresh
+        """Whether a fork server is there for the next command, or will be: who asks has it too."""
+        is_there = self._server is not None and self._server.is_fresh
+        return is_there or self._is_new or self._opening.locked()
 
     def drop(self) -> None:
         """Start another fork server for what comes next: of this one something was lost."""
