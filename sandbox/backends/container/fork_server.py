@@ -59,12 +59,16 @@ class Child:
 
 
 class ForkServer:
-    """All commands that go on. After `idle_s` with none, or in a frame, it ends."""
+    """All commands that go on. After `idle_s` with none, or in a frame, it ends.
+
+    `left` bytes are still to come for the command with the number `fed`.
+    """
 
     def __init__(self, idle_s: int) -> None:
         self.idle_s = idle_s
         self.children: dict[int, Child] = {}
         self.sources: dict[int, Child] = {}
+        self.fed, self.left = 0, 0
         self.poll = select.poll()
         self.poll.register(0, select.POLLIN)
 
@@ -82,7 +86,9 @@ class ForkServer:
             signal.alarm(0)
 
     def take(self) -> bool:
-        """One frame; False where its input has ended."""
+        """One frame, a piece of a long one: others are heard meanwhile. False where all ended."""
+        if self.left:
+            return self.feed()
         first = os.read(0, HEADER.size)
         if not first:
             return False
@@ -94,10 +100,15 @@ class ForkServer:
         elif kind == END_INPUT and child:
             child.end_input()
         elif kind == INPUT:
-            for data in taken(size):
-                if child:
-                    child.write(data)
+            self.fed, self.left = number, size
         return True
+
+    def feed(self) -> bool:
+        data = os.read(0, min(self.left, PIECE))
+        self.left -= len(data)
+        if child := self.children.get(self.fed):
+            child.write(data)
+        return bool(data)
 
     def start(self, number: int, request: bytes) -> None:
         try:
