@@ -21,6 +21,8 @@ from tests.standins.servers.run_events import (
 from tests.standins.servers.scripted_run_server import WAITING, RunServer
 from tests.support.command.command_process import COMMAND, command, environment
 
+pytestmark = pytest.mark.slow
+
 _NOBODY = {"CODING_AGENT_SERVER": "http://127.0.0.1:9"}
 ORDER = ("run", "Add a flag", "--repo", "https://github.com/octocat/todo")
 

@@ -11,6 +11,8 @@ from tests.standins.github_server.server import ForgeServer
 from tests.support.small_disk import on_a_small_disk
 from tests.support.trusted_side import git, make_repository
 
+pytestmark = pytest.mark.slow
+
 _CLONE = """
 import asyncio, sys
 from pathlib import Path

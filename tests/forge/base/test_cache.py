@@ -23,6 +23,8 @@ from tests.support.trusted_side import (
     write_file,
 )
 
+pytestmark = pytest.mark.slow
+
 UPLOAD, REFS = ".git/git-upload-pack", ".git/info/refs"
 DAY_S = 86_400.0
 

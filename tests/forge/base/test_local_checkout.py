@@ -31,6 +31,8 @@ from tests.support.trusted_side import (
     write_file,
 )
 
+pytestmark = pytest.mark.slow
+
 BRANCH = "agent/add-a-file-0123abcd"
 
 

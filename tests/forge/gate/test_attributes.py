@@ -10,6 +10,8 @@ from graph.publication import GateReport
 from tests.forge.gate.test_judge import Edit, write
 from tests.support.trusted_side import TrustedSide, git
 
+pytestmark = pytest.mark.slow
+
 LFS = write(".gitattributes", "*.png filter=lfs diff=lfs merge=lfs -text\n")
 RAW = b"\x89PNG raw" * 300
 

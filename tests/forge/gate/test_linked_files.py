@@ -11,6 +11,8 @@ from graph.publication import GateReport
 from tests.forge.gate.test_judge import link, write
 from tests.support.trusted_side import TrustedSide, git
 
+pytestmark = pytest.mark.slow
+
 Edit = Callable[[Path], object]
 NOTHING: tuple[Edit, ...] = ()
 

@@ -37,6 +37,8 @@ from tests.support.trusted_side import (
     make_repository,
 )
 
+pytestmark = pytest.mark.slow
+
 BRANCH = "agent/add-a-file-0123abcd"
 NEW_FILE = b"""\
 diff --git a/new.txt b/new.txt

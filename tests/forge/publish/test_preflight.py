@@ -10,6 +10,8 @@ from graph.errors import BranchExists, CodingAgentError, ForgeForbidden, PushRej
 from tests.standins.github import Fault
 from tests.support.trusted_side import TrustedSide, git
 
+pytestmark = pytest.mark.slow
+
 BRANCH = "agent/change-0123abcd"
 RULES = f"/rules/branches/{BRANCH}"
 ALWAYS = 1000

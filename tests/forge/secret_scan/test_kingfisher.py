@@ -19,6 +19,8 @@ from forge.secret_scan.kingfisher import (
 )
 from tests.support.linear_time import assert_linear
 
+pytestmark = pytest.mark.slow
+
 A36 = "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA1bC2"
 TOKEN = f"ghp_{A36}"
 LETTERS = "ylOjtoNpUmkVOJmRyEMfAdggcGqpVTzqAMFsHlUe"

@@ -27,6 +27,8 @@ from tests.standins.services.run_service import (
 )
 from tests.support.polling import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("node", ["plan", "code", "publish"])

@@ -11,7 +11,7 @@ from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 FILES: dict[str, str | bytes] = {
     "README.md": "1\n",

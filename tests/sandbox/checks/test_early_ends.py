@@ -16,7 +16,7 @@ from sandbox.reports.read_report import read_report
 from tests.support.graph.environments import environment_of
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 FIRST, LAST = "test_app.py::test_first", "test_app.py::test_last"
 TESTS = """\

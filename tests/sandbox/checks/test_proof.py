@@ -16,7 +16,7 @@ from tests.support.graph.environments import environment_of
 from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 PYTEST = "python3 -m pytest -q"
 UNITTEST = "python3 -m unittest discover -s tests -t ."

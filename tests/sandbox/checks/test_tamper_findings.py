@@ -21,7 +21,7 @@ from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, git, sample_run
 from tests.support.sandbox.watched_sandboxes import WatchedSandboxes
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 UNITTEST = "python3 -m unittest discover -s tests -t ."
 TEST = """\

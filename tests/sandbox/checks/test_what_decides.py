@@ -16,7 +16,7 @@ from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import TreeSpec
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 NONE_RAN = {
     "pytest": "3 skipped in 0.01s",

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tests.modal_plane.containers.rootfs import first_process
 from tests.modal_plane.sandboxes.command_exec import ERR, OUT, Exec, start
-from tests.sandbox.backends.container.local_container import ENVIRONMENT, Container
+from tests.sandbox.backends.container.local_container import ENVIRONMENT, Container, OwnUsers
 
 
 @dataclass
@@ -48,13 +47,13 @@ class HeldContainer:
     @classmethod
     @asynccontextmanager
     async def open(cls, folder: Path, *, without: str = "") -> AsyncIterator[Self]:
-        told, tell = os.pipe()
-        line = Container(folder, without).line("sh", "-c", "echo; exec sleep infinity", info=tell)
+        users = OwnUsers()
+        words = ("sh", "-c", "echo; exec sleep infinity")
+        line = Container(folder, without).line(*words, users=users)
         holder = await asyncio.create_subprocess_exec(
-            *line, env=ENVIRONMENT, pass_fds=[tell], stdout=asyncio.subprocess.PIPE
+            *line, env=ENVIRONMENT, pass_fds=users.given, stdout=asyncio.subprocess.PIPE
         )
-        os.close(tell)
-        held = cls(await asyncio.to_thread(first_process, told))
+        held = cls(await asyncio.to_thread(users.give))
         assert holder.stdout
         await holder.stdout.readline()
         try:
@@ -67,7 +66,8 @@ class HeldContainer:
 
     async def start(self, argv: Sequence[str], *, timeout_s: int | None) -> HeldProcess:
         self.started.append(argv)
-        into = ["nsenter", "--target", str(self.first), "--mount", "--pid", "--wd=/", "--"]
+        into = ["nsenter", "--target", str(self.first), "--user", "--preserve-credentials"]
+        into += ["--mount", "--pid", "--wd=/", "--"]
         process = HeldProcess(await start([*into, *argv], argv, ENVIRONMENT))
         self.processes.append(process)
         if timeout_s is not None:

@@ -1,6 +1,7 @@
 """A container of this machine's system: its own files, processes and network, as root inside."""
 
 import json
+import os
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from sandbox.backends.container.wire import ExecRequest, exec_request
 from sandbox.core.protocol import Limits
+from tests.modal_plane.containers.rootfs import first_process, map_users
 from tests.support.sandbox.local_tree import AS_ROOT
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "MODAL_TASK_ID": "ta-1", "TOOLS": "/opt/tools"}
@@ -31,6 +33,31 @@ class Ended:
     left: str
 
 
+class OwnUsers:
+    """A container's users: the kernel counts their processes apart from those of other containers.
+
+    Where the tests are not root's, the container knows of its root alone.
+    """
+
+    def __init__(self) -> None:
+        self._told, tell = os.pipe()
+        mapped, self._map_ready = os.pipe()
+        self.given = (tell, mapped)
+        """Descriptors that bubblewrap gets."""
+        self.options = ["--unshare-user", "--uid", "0", "--gid", "0", "--info-fd", str(tell)]
+        self.options += ["--userns-block-fd", str(mapped)] if AS_ROOT else []
+
+    def give(self) -> int:
+        """Give it them once it begins; its first process."""
+        for handle in self.given:
+            os.close(handle)
+        first = first_process(self._told)
+        if first and AS_ROOT:
+            map_users(first)
+        os.close(self._map_ready)
+        return first
+
+
 @dataclass(frozen=True)
 class Container:
     """`without` names a capability that its root does not have."""
@@ -41,11 +68,9 @@ class Container:
     def request(self, command: str) -> ExecRequest:
         return exec_request(["/bin/bash", "-c", command, "bash"], LIMITS)
 
-    def line(self, *words: str, info: int | None = None) -> list[str]:
-        """What runs these words in it; bubblewrap tells of its first process on `info`."""
-        line = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-net"]
-        line += [] if info is None else ["--info-fd", str(info)]
-        line += [] if AS_ROOT else ["--unshare-user", "--uid", "0", "--gid", "0"]
+    def line(self, *words: str, users: "OwnUsers") -> list[str]:
+        """What runs these words in it."""
+        line = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-net", *users.options]
         line += ["--cap-drop", self.without] if self.without else []
         line += ["--bind", str(self.folder), "/", "--proc", "/proc", "--dev", "/dev"]
         for path in (Path("/", name) for name in ("usr", "bin", "lib", "lib64", "sbin", "etc")):
@@ -58,13 +83,17 @@ class Container:
         return [*line, "--chdir", "/", *words]
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            self.line("bash", "-c", f"{shlex.join(words)}; {_TELL}"),
+        users = OwnUsers()
+        process = subprocess.Popen(
+            self.line("bash", "-c", f"{shlex.join(words)}; {_TELL}", users=users),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=ENVIRONMENT,
+            pass_fds=users.given,
         )
+        users.give()
+        return process
 
     def run(self, request: ExecRequest, given: bytes = b"", *, subreapers: bool = True) -> Ended:
         """Carry an request out; its input stays open until it has answered."""
