@@ -15,7 +15,7 @@ demo: $(STAMP) system
 
 test: $(STAMP)
 	@sh scripts/system-packages tests
-	$(PYTEST) -n 6 -m "not slow"
+	$(PYTEST) -n 4 -m "not slow"
 
 test-slow: $(STAMP)
 	@sh scripts/system-packages slow-tests

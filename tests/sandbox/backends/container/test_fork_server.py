@@ -16,7 +16,7 @@ from tests.sandbox.backends.container.held_container import HeldContainer
 from tests.sandbox.backends.container.local_container import LIMITS
 from tests.support.sandbox.local_tree import AS_ROOT
 
-pytestmark = [
+pytestmark = , pytest.mark.slow]
     pytest.mark.sandbox,
     pytest.mark.skipif(not AS_ROOT, reason="needs root: a container has other users"),
 ]
