@@ -94,7 +94,7 @@ class SharedStore:
     async def close(self) -> None:
         if self._work:
             await asyncio.wait(self._work)
-        await self._following.close()
+        await asyncio.gather(self._following.close(), self._chain.close())
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)

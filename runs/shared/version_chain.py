@@ -39,6 +39,13 @@ class VersionChain:
 
     def __init__(self, backend: StorageBackend) -> None:
         self._backend = backend
+        self._copies: dict[str, asyncio.Task[None]] = {}
+        """By run: the newest copy that is under way."""
+
+    async def close(self) -> None:
+        """Wait for copies that are under way."""
+        if self._copies:
+            await asyncio.wait(self._copies.values())
 
     async def newest(self, run_id: str) -> RunVersion | None:
         """None where there is no such run."""
@@ -72,7 +79,10 @@ class VersionChain:
         return newest
 
     async def add(self, version: RunVersion) -> RunVersion | None:
-        """Add what follows a newest version; None where another was faster."""
+        """Add what follows a newest version; None where another was faster.
+
+        Its copy is then under way: nobody has to wait for it.
+        """
         run_id, now = version.run.run_id, time.time()
         if now - version.time > _WRITE_S:
             return None
@@ -84,8 +94,19 @@ class VersionChain:
                     return None
         except TimeoutError as error:
             raise StoreUnavailable(f"An entry took over {_WRITE_S:.0f} s.") from error
-        await self._copy(run_id, kept, old)
+        await self._wait_copied(run_id)
+        copy = self._copies[run_id] = asyncio.create_task(self._copy(run_id, kept, old))
+        copy.add_done_callback(lambda _: self._forget_copy(run_id, copy))
         return version
+
+    async def _wait_copied(self, run_id: str) -> None:
+        """One after the other, so that none comes after one of a later version."""
+        if copy := self._copies.get(run_id):
+            await asyncio.wait([copy])
+
+    def _forget_copy(self, run_id: str, copy: "asyncio.Task[None]") -> None:
+        if self._copies.get(run_id) is copy:
+            del self._copies[run_id]
 
     async def _is_first(self, key: str, kept: dict[str, Any]) -> bool:
         """Add the entry that decides. One whose answer was lost may be there all the same.
@@ -120,6 +141,7 @@ class VersionChain:
     async def remove(self, version: RunVersion) -> None:
         """Oldest first: an old version that is found alone would be taken for the newest."""
         run_id = version.run.run_id
+        await self._wait_copied(run_id)
         first = version.entries[0][0] if version.entries else version.number
         numbers = range(first, version.number + 1)
         await self._backend.runs.pop(run_id)

@@ -12,6 +12,7 @@ from runs.shared.store import SharedStore
 from runs.shared.version_chain import VersionChain, run_note
 from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import MemoryTable, SharedPlaces
+from tests.support.polling import until
 
 
 class PassingFault(MemoryTable):
@@ -37,6 +38,7 @@ async def test_a_look_at_a_record_is_one_read_and_never_goes_back(tmp_path: Path
     shared = SharedPlaces(tmp_path)
     store = SharedStore(shared.backend, service="one", slots=1)
     run, _ = await store.create(run_of(), None, lambda _: [])
+    await until(lambda: run.run_id in shared.tables["runs"].kept)
     old = shared.tables["runs"].kept[run.run_id]
     await store.transact(run.run_id, lambda found: Step(found.replace(fence=3)))
     places = shared.backend.changes, VersionChain(shared.backend), shared.backend.runs

@@ -96,7 +96,7 @@ async def test_a_writer_that_died_halfway_has_written(
 ) -> None:
     """Only the entry that decides is there, not the copy for readers."""
     run, _ = await store.create(run_of(), None, lambda _: [])
-    first = RunVersion.load(await shared.tables["runs"].get(run.run_id))
+    first = RunVersion.load(await shared.tables["changes"].get(f"{run.run_id}/1"))
     second = first.after(Step(first.run.replace(node="plan"), (text("a"),)), set())
     await shared.tables["changes"].put(f"{run.run_id}/{second.number}", second.dump())
     found = await store.get(run.run_id)
@@ -187,6 +187,7 @@ async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
     """The one that took the key died before its run was there; of two repeats one enters it."""
     key = IdempotencyKey("me", "k", "digest")
     lost, _ = await store.create(run_of("me"), key, lambda _: [])
+    await until(lambda: lost.run_id in shared.tables["runs"].kept)
     for name in ("runs", "changes", "live"):
         shared.tables[name].kept.clear()
     other = SharedStore(shared.backend, service="two", slots=SLOTS)

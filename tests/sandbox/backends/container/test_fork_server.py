@@ -16,8 +16,9 @@ from tests.sandbox.backends.container.held_container import HeldContainer
 from tests.sandbox.backends.container.local_container import LIMITS
 from tests.support.sandbox.local_tree import AS_ROOT
 
-pytestmark = , pytest.mark.slow]
+pytestmark = [
     pytest.mark.sandbox,
+    pytest.mark.slow,
     pytest.mark.skipif(not AS_ROOT, reason="needs root: a container has other users"),
 ]
 
