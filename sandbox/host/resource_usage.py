@@ -3,6 +3,8 @@
 Part of the program of `sandbox.backends.container.supervisor`: standard library alone, as there.
 """
 
+from __future__ import annotations  # a container's Python may be older than ours
+
 import contextlib
 import errno
 import os
@@ -49,7 +51,7 @@ class TreeSize:
         folders: Sequence[str],
         limit: int,
         size: int = 0,
-        free: "Callable[[str], tuple[int, int]] | None" = None,
+        free: Callable[[str], tuple[int, int]] | None = None,
     ) -> None:
         self._folders = folders
         self._free_on_disk = free or free_on_disk
@@ -63,8 +65,9 @@ class TreeSize:
     @property
     def size(self) -> int:
         """At most so large: all that its disk lost since the last walk may have gone into it."""
-        lost = [max(then - now, 0) for then, now in zip(self._free, self._free_now(), strict=True)]
-        return self._at_walk + lost[0] + lost[1] * ENTRY_BYTES
+        free, files = self._free_now()
+        lost, made = max(self._free[0] - free, 0), max(self._free[1] - files, 0)
+        return self._at_walk + lost + made * ENTRY_BYTES
 
     @property
     def is_due(self) -> bool:
@@ -115,7 +118,7 @@ def free_on_disk(folder: str) -> tuple[int, int]:
     return disk.f_bfree * disk.f_frsize, disk.f_ffree
 
 
-def tree_bytes(folder: "str | os.PathLike[str]") -> int:
+def tree_bytes(folder: str | os.PathLike[str]) -> int:
     """Bytes on the disk below a folder, a file with several names once, links not followed.
 
     A folder that its own user may not list is opened for as long as it is counted. What cannot be
@@ -217,7 +220,7 @@ def threads_of(some: Processes) -> int:
 
 def exceeded(
     mine: Processes, *, pids: int, memory: int, proc: str = PROC
-) -> 'Literal["pids", "memory"] | None':
+) -> Literal["pids", "memory"] | None:
     """The limit, of threads or of bytes of memory, that these processes are over."""
     if threads_of(mine) > pids:
         return "pids"

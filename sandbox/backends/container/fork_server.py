@@ -9,6 +9,8 @@ It ends once its input does, or after a time without a command, or in which a fr
 further: then nobody may be left to end it. That time is its third argument.
 """
 
+from __future__ import annotations  # a container's Python may be older than ours
+
 import json
 import os
 import select
@@ -193,7 +195,7 @@ def reason_against(user: int) -> bytes:
 
 
 def main() -> None:
-    """The first argument is the length of this source, the second the user of commands."""
+    """Arguments: the length of this source, the user of commands, seconds until it ends idle."""
     reason = reason_against(int(sys.argv[2]))
     send(0, READY, reason)
     if reason:

@@ -14,6 +14,8 @@ error the answer. The first argument is the length of the source, the second tha
 the third how long the source is waited for.
 """
 
+from __future__ import annotations  # a container's Python may be older than ours
+
 import ctypes
 import fcntl
 import json
