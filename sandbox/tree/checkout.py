@@ -17,6 +17,7 @@ from sandbox.tree.git_dir import make_git_dir
 PARTS = ("workspace", "home", "tmp")
 _CHECKOUT = "git -c checkout.workers=4 -c checkout.thresholdForParallelism=500 reset -q --hard"
 _APPLY_FAILED = 92
+_LEARN = "git update-index -q --refresh || true"
 _APPLY = f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}"
 
 
@@ -60,13 +61,17 @@ async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -
     await _make(sandbox, "\n".join(script), shallow + patch)
 
 
-async def apply_change(sandbox: Sandbox, patch: bytes) -> None:
+async def apply_change(sandbox: Sandbox, patch: bytes, *, copied: bool = False) -> None:
     """Apply a change, where there is one, to a base that is checked out.
 
-    The index knows files by what their disk says of them; on another disk it learns that anew.
+    The index knows files by what their disk says of them: of a tree that was `copied` to another
+    disk it learns that anew, else commands would take each file for a changed one.
     """
+    script = [_LEARN] if copied else []
     if patch:
-        await _make(sandbox, f"git update-index -q --refresh; {_APPLY}", patch)
+        script.append(_APPLY)
+    if script:
+        await _make(sandbox, "\n".join(script), patch)
 
 
 async def _make(sandbox: Sandbox, script: str, stdin: bytes) -> None:

@@ -123,19 +123,17 @@ class SpareSandboxes:
     async def _make(self, wanted: Wanted) -> None:
         try:
             begins = await wanted.find()
-            is_filled = begins.kept is not None
             tags = {
                 "run": wanted.run_id,
                 "tree": wanted.tree,
-                TAG_STATE: FILLING if wanted.holds and not is_filled else SPARE,
+                TAG_STATE: FILLING if wanted.holds else SPARE,
                 TAG_CREATED: str(int(time.time())),
                 _TAG_IMAGE: begins.names[0],
-                **({_TAG_HOLDS: wanted.holds} if is_filled else {}),
             }
             made = await self._client.make(
                 wanted.name, tags, kept=begins.image_kept, image=begins.image, waits=False
             )
-            if made and wanted.holds and not is_filled:
+            if made and wanted.holds:
                 await self._fill(made, tags, wanted, begins)
         except (CodingAgentError, ImageGone) as error:
             log.info("no Sandbox is made ahead for %s: %s", wanted.name, error)
@@ -143,7 +141,7 @@ class SpareSandboxes:
     async def _fill(
         self, made: ModalSandbox, tags: Mapping[str, str], wanted: Wanted, begins: Beginning
     ) -> None:
-        """Check the base out; what was cut short is nobody's to go on with."""
+        """Have the base checked out; what was cut short is nobody's to go on with."""
         is_filled = False
         try:
             await wanted.fill(made, begins)

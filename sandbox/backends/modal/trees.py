@@ -64,8 +64,9 @@ class ModalSandboxes(OpenTrees):
 
         async def fill_in(container: ModalSandbox, begins: Beginning) -> None:
             assert spec
-            await self._fill(container, run, spec, b"")
-            if name == live_tree(spec.base):  # it is made while the planner works
+            copied = begins.kept is not None
+            await self._fill(container, run, spec, b"", copied=copied)
+            if name == live_tree(spec.base) and not copied:  # it is made while the planner works
                 await self._bases.keep(container, run, spec, begins.set_up)
 
         holds = name_base(spec) if spec else ""
@@ -175,11 +176,11 @@ class ModalSandboxes(OpenTrees):
                 serve = () if hosts else begins.names
                 is_filled = await self._spares.take(spare, serve, name_base(spec))
             container = None if is_filled is None else spare
+            copied = container is None and begins.kept is not None
             spare = None
             try:
                 if container is None:
-                    is_filled, image = begins.kept is not None, begins.image
-                    kept = begins.image_kept
+                    kept, image = begins.image_kept, begins.image
                     container = await self._client.make(
                         name, tags, kept=kept, image=image, hosts=hosts, emit=spec.emit
                     )
@@ -193,7 +194,9 @@ class ModalSandboxes(OpenTrees):
                 spare = found
                 continue
             try:
-                await self._fill(container, run, spec, patch, has_base=is_filled is True)
+                await self._fill(
+                    container, run, spec, patch, has_base=is_filled is True, copied=copied
+                )
                 await _mark(container, _READY if spec.checkout else _UNFILLED)
             except SandboxLost as error:
                 lost = error
@@ -230,12 +233,17 @@ class ModalSandboxes(OpenTrees):
         patch: bytes,
         *,
         has_base: bool = False,
+        copied: bool = False,
     ) -> None:
-        """Make the tree inside; what set-up left has the objects of its own base."""
+        """Make the tree inside; what set-up left has the objects of its own base.
+
+        It `has_base` where that was checked out there, and was `copied` where it was elsewhere.
+        """
         sandbox = self._backend.attach(container)
         try:
-            if has_base:
-                await apply_change(MeteredSandbox(sandbox, self._metrics), patch)
+            if has_base or copied:
+                metered = MeteredSandbox(sandbox, self._metrics)
+                await apply_change(metered, patch, copied=copied)
                 return
             bring = ensure_base if spec.setup else put_base
             await bring(sandbox, run.git_of(spec.base), self._backend.limits)

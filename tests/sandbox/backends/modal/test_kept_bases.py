@@ -93,6 +93,19 @@ async def test_the_base_is_not_sent_again(on_modal: ModalRun) -> None:
     assert await told(tree, "git status --porcelain") == ""
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_no_file_seems_changed_to_a_command_that_asks_the_index(
+    on_modal: ModalRun, *, ahead: bool
+) -> None:
+    await begin_live(on_modal)
+    spec = TreeSpec("review-1", on_modal.run.base)
+    if ahead:
+        on_modal.sandboxes.begin(RUN, spec.name, spec)
+    tree = await on_modal.sandboxes.open(RUN, spec)
+    assert await told(tree, "git diff-files --name-only; git diff-index HEAD") == ""
+    assert len(on_modal.plane.images.snapshots) == 1
+
+
 async def test_what_set_up_left_is_in_it(on_modal: ModalRun) -> None:
     environment = environment_of(["echo installed > ~/made; echo $RANDOM$RANDOM > made"])
     live = await begin_live(on_modal, environment)
