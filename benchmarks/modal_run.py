@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from tests.modal.deployment import Deployment
@@ -16,6 +17,7 @@ from tests.support.whole_runs.claude_script import small_change
 from tests.support.whole_runs.world import World
 
 LOCAL_RUNS: Final = 3
+LARGE_MIB: Final = 64
 
 
 async def measure_local() -> float:
@@ -43,6 +45,27 @@ async def measure_plane(env: Mapping[str, str]) -> tuple[Measured, Measured]:
         return cold, warm
 
 
+async def measure_sent() -> tuple[Mapping[str, int], ...]:
+    """MiB that two runs on one commit, whose base is large, send into each of their trees."""
+
+    def add_large(made: Path) -> None:
+        (made / "large.bin").write_bytes(os.urandom(LARGE_MIB << 20))
+
+    async with Deployment.open() as deployment:
+        repo = await deployment.host(more=add_large)
+        sent: list[Mapping[str, int]] = []
+        for prompt in ("Greet in the morning.", "Greet once more."):
+            before = set(deployment.plane.sandboxes.by_id)
+            await measure_run(deployment, repo, prompt)
+            made = [
+                known
+                for each, known in deployment.plane.sandboxes.by_id.items()
+                if each not in before
+            ]
+            sent.append({known.tags["tree"]: known.written >> 20 for known in made})
+        return tuple(sent)
+
+
 def tell(title: str, run: Measured, local_s: float) -> None:
     print(f"\n{title}: {run.seconds:.1f} s, {run.seconds - local_s:.1f} s over local, ", end="")
     print(f"first model request after {run.first_request - run.begun:.1f} s")
@@ -64,6 +87,8 @@ async def main() -> None:
         measured = await measure_plane({"CODING_AGENT_DATABASE_URL": url})
     for title, run in zip(("PostgreSQL, cold", "PostgreSQL, warm"), measured, strict=True):
         tell(title, run, local_s)
+    for title, sent in zip(("first", "next"), await measure_sent(), strict=True):
+        print(f"\nMiB sent by the {title} run on a base of {LARGE_MIB} MiB: {dict(sent)}")
 
 
 if __name__ == "__main__":

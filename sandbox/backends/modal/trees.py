@@ -194,19 +194,36 @@ class ModalSandboxes(OpenTrees):
                 spare = found
                 continue
             try:
-                await self._fill(
-                    container, run, spec, patch, has_base=is_filled is True, copied=copied
+                await self._make_ready(
+                    container, run, spec, patch, begins, has_base=is_filled is True, copied=copied
                 )
-                await _mark(container, _READY if spec.checkout else _UNFILLED)
             except SandboxLost as error:
                 lost = error
-                await container.end()
-            except BaseException:
-                await asyncio.shield(container.end())
-                raise
             else:
                 return container, holds
         raise lost
+
+    async def _make_ready(
+        self,
+        container: ModalSandbox,
+        run: RunFolder,
+        spec: TreeSpec,
+        patch: bytes,
+        begins: Beginning,
+        *,
+        has_base: bool,
+        copied: bool,
+    ) -> None:
+        """Fill a new one, and say so; it is ended where that fails."""
+        try:
+            await self._fill(container, run, spec, patch, has_base=has_base, copied=copied)
+            is_unhurried = spec.weight < 1  # its commands give way to others anyway
+            if is_unhurried and not patch and not copied:
+                await self._bases.keep(container, run, spec, begins.set_up)
+            await _mark(container, _READY if spec.checkout else _UNFILLED)
+        except BaseException:
+            await asyncio.shield(container.end())
+            raise
 
     async def _find_beginning(
         self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes

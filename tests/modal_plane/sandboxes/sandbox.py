@@ -53,6 +53,11 @@ class Sandbox:
     def allowed_domains(self) -> list[str]:
         return list(self.definition.network_access.allowed_domains)
 
+    @property
+    def written(self) -> int:
+        """Bytes that were sent to its commands."""
+        return sum(known.written for known in self.execs.values())
+
     def busy(self) -> bool:
         return any(known.code is None for known in self.execs.values())
 

@@ -54,8 +54,7 @@ def programs(on_modal: ModalRun, tree: str) -> list[Sequence[str]]:
 
 def written(on_modal: ModalRun, tree: str) -> int:
     """Bytes that were sent into a tree's Sandbox."""
-    execs = on_modal.plane.sandboxes.named(sandbox_name(RUN, tree)).execs
-    return sum(running.written for running in execs.values())
+    return on_modal.plane.sandboxes.named(sandbox_name(RUN, tree)).written
 
 
 async def told(tree: Sandbox, command: str) -> str:
@@ -118,6 +117,19 @@ async def test_what_set_up_left_is_in_it(on_modal: ModalRun) -> None:
     spec = TreeSpec("validate-2", on_modal.run.base, environment=other)
     tree = await elsewhere(on_modal).sandboxes.open(RUN, spec)
     assert await told(tree, "cat ~/made made a.txt") == "another\nof its own\nbase\n"
+
+
+async def test_a_tree_that_gives_way_to_others_makes_one(on_modal: ModalRun) -> None:
+    """Where the live one was not made ahead; that does not wait for an image."""
+    live = await on_modal.sandboxes.open(RUN, TreeSpec("live", on_modal.run.base))
+    assert not on_modal.plane.images.snapshots
+    spec = TreeSpec("baseline-0", on_modal.run.base, weight=0.5)
+    tree = await elsewhere(on_modal).sandboxes.open(RUN, spec)
+    assert await told(tree, "echo done > a.txt; cat b.txt") == "base\n"
+    later = await elsewhere(on_modal).sandboxes.open(RUN, TreeSpec("review-1", on_modal.run.base))
+    assert await told(later, "cat a.txt") == "base\n"
+    assert written(on_modal, "review-1") < written(on_modal, "baseline-0")
+    await live.close()
 
 
 async def test_another_commit_has_none(on_modal: ModalRun) -> None:
