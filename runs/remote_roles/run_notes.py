@@ -70,5 +70,7 @@ class NoteReader:
         before = self._read
         if version and before and before.run.run_id == run_id and before.number > version.number:
             version = before
+        if copy and version and RunNote.of(version.run).stopped:
+            version = await self._chain.newest_after(version)  # it may be resumed since
         self._read = version
         return version

@@ -81,7 +81,8 @@ class VersionChain:
     async def add(self, version: RunVersion) -> RunVersion | None:
         """Add what follows a newest version; None where another was faster.
 
-        Its copy is then under way: nobody has to wait for it.
+        Its copy is then under way. That of a run which stops is waited for: who hears of the stop
+        may remove the run, or let it go on, at once.
         """
         run_id, now = version.run.run_id, time.time()
         if now - version.time > _WRITE_S:
@@ -97,11 +98,13 @@ class VersionChain:
         await self._wait_copied(run_id)
         copy = self._copies[run_id] = asyncio.create_task(self._copy(run_id, kept, old))
         copy.add_done_callback(lambda _: self._forget_copy(run_id, copy))
+        if version.run.status not in ("queued", "running"):
+            await asyncio.wait([copy])
         return version
 
     async def _wait_copied(self, run_id: str) -> None:
         """One after the other, so that none comes after one of a later version."""
-        if copy := self._copies.get(run_id):
+        while copy := self._copies.get(run_id):
             await asyncio.wait([copy])
 
     def _forget_copy(self, run_id: str, copy: "asyncio.Task[None]") -> None:

@@ -48,3 +48,20 @@ async def test_a_look_at_a_record_is_one_read_and_never_goes_back(tmp_path: Path
     read = shared.tables["runs"].read + shared.tables["changes"].read
     assert (await reader.read(run.run_id)) == RunNote(fence=3, messages=0, stopped=False)
     assert shared.tables["runs"].read + shared.tables["changes"].read == read + 1
+
+
+async def test_an_old_copy_stops_no_role_of_a_run_that_was_resumed(tmp_path: Path) -> None:
+    shared = SharedPlaces(tmp_path)
+    store = SharedStore(shared.backend, service="one", slots=1)
+    run, _ = await store.create(run_of(), None, lambda _: [])
+    await store.transact(run.run_id, lambda found: Step(found.replace(status="failed")))
+    old = shared.tables["runs"].kept[run.run_id]
+    await store.transact(run.run_id, lambda found: Step(found.replace(status="running", fence=2)))
+    await store.close()
+    shared.tables["runs"].kept[run.run_id] = old  # a copy that came late
+    places = shared.backend.changes, VersionChain(shared.backend), shared.backend.runs
+    note = RunNote(fence=2, messages=0, stopped=False)
+    assert (await NoteReader(*places).read(run.run_id)) == note
+    await store.transact(run.run_id, lambda found: Step(found.replace(status="failed")))
+    note = RunNote(fence=2, messages=0, stopped=True)
+    assert (await NoteReader(*places).read(run.run_id)) == note
