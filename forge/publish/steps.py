@@ -1,4 +1,7 @@
-"""How far a run's publication has come: every step is kept before the next one is made."""
+"""How far a run's publication has come: every step is kept before the next one is made.
+
+But for that a branch was pushed: what is forgotten of it is found out, or done again.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -7,11 +7,12 @@ that it began with. All runs on the same commit and environment share it.
 import asyncio
 import hashlib
 import logging
+import time
 from typing import Final
 
 from graph import RunFolder, repo_of
 from graph.errors import SandboxError
-from sandbox.backends.modal.client import ModalClient, SetupImage
+from sandbox.backends.modal.client import TAG_CREATED, ModalClient, SetupImage
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.core.protocol import TreeSpec
 from sandbox.setup.cache_key import results_of
@@ -38,20 +39,29 @@ class KeptBases:
     async def find(
         self, run: RunFolder, spec: TreeSpec, kept: SetupImage | None
     ) -> SetupImage | None:
-        """The image of a tree's base on what set-up left, where there is one."""
+        """The image of a tree's base on what set-up left, where one is known."""
         if not await self._is_worth(run, spec):
             return None
-        return await self._client.get_setup_image(self._key(spec, kept))
+        try:
+            return await self._client.get_setup_image(self._key(spec, kept))
+        except SandboxError as error:
+            log.info("whether a base has an image is not known: %s", error.message)
+            return None
 
     async def keep(
         self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, kept: SetupImage | None
     ) -> None:
-        """Make an image of a Sandbox that has just been filled; without one trees are filled."""
+        """Make an image of a Sandbox that has just been filled; without one trees are filled.
+
+        Who waits for the Sandbox elsewhere is told that it is still worked on.
+        """
         if not await self._is_worth(run, spec):
             return
         key = self._key(spec, kept)
         try:
             if await self._client.get_setup_image(key) is None:
+                now = {TAG_CREATED: str(int(time.time()))}
+                await container.mark({**await container.tags(), **now})
                 made = SetupImage(key, await container.snapshot(_WITHIN_S), runs_scripts=False)
                 await self._client.put_setup_image(made)
         except SandboxError as error:

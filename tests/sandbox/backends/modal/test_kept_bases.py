@@ -1,5 +1,6 @@
 """Images of checked-out bases: which trees begin with one, and what is in it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from grpclib import Status
 
 from graph import NO_ENVIRONMENT, Environment
 from graph.environment_record import repo_of
-from sandbox.backends.modal.client import TAG_STATE
+from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE
 from sandbox.backends.modal.setup import forget_set_ups
 from sandbox.backends.modal.spares import SPARE
 from sandbox.backends.modal.trees import sandbox_name
@@ -22,6 +23,7 @@ from tests.support.sandbox.sample_run import RUN, git, sample_run
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 LIMITS = Limits(timeout_s=30, disk_mb=64)
+_SNAPSHOT, _TAGS = "TaskSnapshotFilesystem", "SandboxTagsGetV2"
 
 
 @pytest.fixture
@@ -151,8 +153,37 @@ async def test_where_the_image_is_gone_the_base_is_sent(on_modal: ModalRun) -> N
     assert await told(tree, "cat a.txt; git status --porcelain") == "base\n"
 
 
+async def test_where_it_is_not_known_whether_there_is_one_the_base_is_sent(
+    on_modal: ModalRun,
+) -> None:
+    await begin_live(on_modal)
+    on_modal.plane.faults.fail("DictGet", Status.INTERNAL, times=20)
+    tree = await on_modal.sandboxes.open(RUN, TreeSpec("validate-1", on_modal.run.base))
+    assert await told(tree, "cat a.txt; git status --porcelain") == "base\n"
+    on_modal.plane.faults.clear()
+
+
+async def test_who_opens_the_tree_elsewhere_waits_while_it_is_kept(on_modal: ModalRun) -> None:
+    """Also where filling it has taken long."""
+    faults, sandboxes, name = on_modal.plane.faults, on_modal.plane.sandboxes, "live"
+    spec = TreeSpec(name, on_modal.run.base)
+    with faults.holding("TaskExecStart") as filling, faults.holding(_SNAPSHOT) as keeping:
+        on_modal.sandboxes.begin(RUN, name, spec)
+        await filling.reached.wait()
+        begun = sandboxes.named(sandbox_name(RUN, name))
+        begun.tags[TAG_CREATED] = "0"
+        filling.released.set()
+        await keeping.reached.wait()
+        looked = faults.seen[_TAGS]
+        opening = asyncio.create_task(elsewhere(on_modal).sandboxes.open(RUN, spec))
+        await until(lambda: faults.seen[_TAGS] > looked + 1)
+    assert await told(await opening, "cat a.txt") == "base\n"
+    assert sandboxes.named(sandbox_name(RUN, name)) is begun
+    assert len(on_modal.plane.images.snapshots) == 1
+
+
 async def test_where_none_can_be_made_trees_are_filled(on_modal: ModalRun) -> None:
-    on_modal.plane.faults.fail("TaskSnapshotFilesystem", Status.INTERNAL, times=20)
+    on_modal.plane.faults.fail(_SNAPSHOT, Status.INTERNAL, times=20)
     live = await begin_live(on_modal)
     assert await told(live, "cat a.txt") == "base\n"
     assert not on_modal.plane.images.snapshots
