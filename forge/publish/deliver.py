@@ -63,7 +63,7 @@ class Delivery:
         steps, publication = self.steps, self.steps.publication
         new = await self._push(target, message, author)
         digest = _digest(steps.record.commit, text, publication.draft)
-        opened_text = steps.record.opened_text
+        opened_text, was_open = steps.record.opened_text, steps.record.number is not None
         async with self._checked():
             pull = await (
                 self._bring_up_to_date(self.pull, text)
@@ -71,7 +71,8 @@ class Delivery:
                 else self._open_or_update(text, opens=opened_text in ("", digest), new=new)
             )
             await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
-            text = await self._show_receipt(pull, text, await write_receipt(steps.record.commit))
+            receipt = await write_receipt(steps.record.commit)
+            text = await self._show_receipt(pull, text, receipt, maybe_there=was_open)
         if may_wait:
             text = await self._tell_waiting(pull, text)
         await self._add_extras(pull, text)
@@ -235,15 +236,20 @@ class Delivery:
     def _checks(self) -> CheckPages:
         return CheckPages(self.forge, self.steps.publication.base.full_name)
 
-    async def _show_receipt(self, pull: Pull, text: PullText, receipt: ReceiptText) -> PullText:
-        """Show the receipt as the check's page, else as a comment, else folded below the text."""
+    async def _show_receipt(
+        self, pull: Pull, text: PullText, receipt: ReceiptText, *, maybe_there: bool
+    ) -> PullText:
+        """Show the receipt as the check's page, else as a comment, else folded below the text.
+
+        `maybe_there`: a comment with one may be there that the record does not know of.
+        """
         steps, check = self.steps, self.steps.record.check
         if check is not None and await self._checks.end(check, receipt):
             return text
         page = receipt.folded
         known, commit = steps.record.receipt, steps.record.commit
         full_name = steps.publication.base.full_name
-        author = self.account if steps.publication.base.pull else ""
+        author = self.account if maybe_there or steps.publication.base.pull else ""
         page_of = ReceiptPage(full_name, pull.number, commit, page, author)
         shown = await self.receipts.show(page_of, known)
         if shown is not None:
