@@ -85,7 +85,7 @@ class Command:
         tree = TreeSize(
             self.request["folders"], self.request["disk_mb"] << 20, self.request["tree_bytes"]
         )
-        output, theirs = os.pipe()
+        output, theirs = self.make_output()
         started = time.monotonic()
         try:
             leader = self.start(script, given, theirs)
@@ -114,6 +114,16 @@ class Command:
             os.makedirs(folder, exist_ok=True)
             if can_become(owner):
                 os.chown(folder, owner, owner)
+
+    def make_output(self) -> tuple[int, int]:
+        """A pipe that the command's user owns, who may then open `/dev/stdout` and its like."""
+        if self.user is None:
+            return os.pipe()
+        os.seteuid(self.user)
+        try:
+            return os.pipe()
+        finally:
+            os.seteuid(0)
 
     def wait_for_turn(self) -> None:
         lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

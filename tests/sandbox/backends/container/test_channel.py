@@ -62,6 +62,14 @@ async def test_one_process_is_started_for_all_commands(
 
 
 @as_root
+async def test_a_command_may_open_what_it_writes_to(sandbox: RemoteSandbox) -> None:
+    command = "echo one > /dev/stderr; echo two > /dev/stdout; echo three >> /proc/self/fd/1"
+    assert (await sandbox.run(f"{command}; cat /dev/stdin", stdin=b"four")).text == (
+        "one\ntwo\nthree\nfour"
+    )
+
+
+@as_root
 async def test_commands_go_on_at_once_and_each_hears_its_own(sandbox: RemoteSandbox) -> None:
     async def talk(number: int) -> str:
         command = f"read line; for n in $(seq 200); do echo {number}-$line; done"
