@@ -125,7 +125,8 @@ async def test_only_notes_are_in_dicts_and_no_role_knows_the_address(place: Plac
 async def test_a_plan_waits_and_a_message_is_heard(place: Place) -> None:
     deployment = place.deployment
     repo = await deployment.host()
-    script = small_change(coder=[shell("sleep 3", MORNING), shell("true"), done()])
+    turns = [shell("sleep 3", MORNING), *(shell(f"sleep 1.{n}") for n in range(6)), done()]
+    script = small_change(coder=turns)  # a note of the message is left within some of them
     async with deployment.client() as http:
         run = await deployment.start(http, "Greet once approved.", repo, script, approvePlan=True)
         await run.until("plan.waiting")
