@@ -37,19 +37,19 @@ class KeptBases:
         self._worth_bytes = worth_bytes
 
     async def find(
-        self, run: RunFolder, spec: TreeSpec, kept: SetupImage | None
+        self, run: RunFolder, spec: TreeSpec, set_up: SetupImage | None
     ) -> SetupImage | None:
         """The image of a tree's base on what set-up left, where one is known."""
         if not await self._is_worth(run, spec):
             return None
         try:
-            return await self._client.get_setup_image(self._key(spec, kept))
+            return await self._client.get_setup_image(self._key(spec, set_up))
         except SandboxError as error:
             log.info("whether a base has an image is not known: %s", error.message)
             return None
 
     async def keep(
-        self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, kept: SetupImage | None
+        self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, set_up: SetupImage | None
     ) -> None:
         """Make an image of a Sandbox that has just been filled; without one trees are filled.
 
@@ -57,7 +57,7 @@ class KeptBases:
         """
         if not await self._is_worth(run, spec):
             return
-        key = self._key(spec, kept)
+        key = self._key(spec, set_up)
         try:
             if await self._client.get_setup_image(key) is None:
                 now = {TAG_CREATED: str(int(time.time()))}
@@ -73,8 +73,8 @@ class KeptBases:
         objects = base_objects(run.git_of(spec.base))
         return (await asyncio.to_thread(BaseObjects.of, objects)).size >= self._worth_bytes
 
-    def _key(self, spec: TreeSpec, kept: SetupImage | None) -> str:
-        begun = kept.image if kept else f"{self._toolchain}\n{spec.environment.image}"
+    def _key(self, spec: TreeSpec, set_up: SetupImage | None) -> str:
+        begun = set_up.image if set_up else f"{self._toolchain}\n{spec.environment.image}"
         made = hashlib.sha256(f"base\n{begun}\n{name_base(spec)}".encode()).hexdigest()
         return f"{results_of(repo_of(spec.base))}{made}"
 

@@ -35,25 +35,24 @@ _MAKING: Final = "making"
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a Sandbox begins with: what set-up left, the base too where that is `kept`.
+    """What a Sandbox begins with: what set-up left, or a snapshot that has the `base` too.
 
     Without either it is the `image` that its repository names, else the operator's.
     """
 
     image: str = ""
     set_up: SetupImage | None = None
-    kept: SetupImage | None = None
+    base: SetupImage | None = None
 
     @property
-    def image_kept(self) -> SetupImage | None:
-        return self.kept or self.set_up
+    def snapshot(self) -> SetupImage | None:
+        return self.base or self.set_up
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of images that serve as well, the best first."""
-        kept = self.kept.image if self.kept else ""
         set_up = self.set_up.image if self.set_up else self.image
-        return (kept, set_up) if kept else (set_up,)
+        return (self.base.image, set_up) if self.base else (set_up,)
 
 
 Fill = Callable[[ModalSandbox, Beginning], Awaitable[None]]
@@ -131,7 +130,7 @@ class SpareSandboxes:
                 _TAG_IMAGE: begins.names[0],
             }
             made = await self._client.make(
-                wanted.name, tags, kept=begins.image_kept, image=begins.image, waits=False
+                wanted.name, tags, kept=begins.snapshot, image=begins.image, waits=False
             )
             if made and wanted.holds:
                 await self._fill(made, tags, wanted, begins)

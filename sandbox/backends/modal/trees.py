@@ -64,7 +64,7 @@ class ModalSandboxes(OpenTrees):
 
         async def fill_in(container: ModalSandbox, begins: Beginning) -> None:
             assert spec
-            copied = begins.kept is not None
+            copied = begins.base is not None
             await self._fill(container, run, spec, b"", copied=copied)
             if name == live_tree(spec.base) and not copied:  # it is made while the planner works
                 await self._bases.keep(container, run, spec, begins.set_up)
@@ -176,11 +176,11 @@ class ModalSandboxes(OpenTrees):
                 serve = () if hosts else begins.names
                 is_filled = await self._spares.take(spare, serve, name_base(spec))
             container = None if is_filled is None else spare
-            copied = container is None and begins.kept is not None
+            copied = container is None and begins.base is not None
             spare = None
             try:
                 if container is None:
-                    kept, image = begins.image_kept, begins.image
+                    kept, image = begins.snapshot, begins.image
                     container = await self._client.make(
                         name, tags, kept=kept, image=image, hosts=hosts, emit=spec.emit
                     )
@@ -229,8 +229,8 @@ class ModalSandboxes(OpenTrees):
         self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes
     ) -> Beginning:
         set_up = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
-        kept = await self._bases.find(run, spec, set_up)
-        return Beginning(spec.environment.image, set_up, kept)
+        base = await self._bases.find(run, spec, set_up)
+        return Beginning(spec.environment.image, set_up, base)
 
     async def _change(self, run_id: str, spec: TreeSpec) -> tuple[bytes, str]:
         """The newest change that is known of the tree, and what to say of it."""
