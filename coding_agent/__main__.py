@@ -39,6 +39,8 @@ def main() -> None:
         if write_out():
             raise
         sys.exit(1)
+    finally:
+        gc.freeze()  # else the collector goes through all that was imported before it is let go
 
 
 def _leave_working_directory() -> None:

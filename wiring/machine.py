@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from forge.base import KeptBases
 from forge.core import ONCE, Forge
+from forge.secret_scan import SecretCatalogue
 from graph import ENVIRONMENTS, Services
 from roles.claude import Claude
 from runs import RunService
@@ -56,6 +57,10 @@ class Machine:
     @cached_property
     def run_store(self) -> RunStore:
         return RunStore(self.settings)
+
+    @cached_property
+    def secrets(self) -> SecretCatalogue:
+        return SecretCatalogue(self.settings.data_dir / "secret-rules")
 
     @cached_property
     def kept_bases(self) -> KeptBases:
@@ -125,6 +130,7 @@ class Machine:
             workspaces=self.workspaces,
             forge=self.forge,
             kept_bases=self.kept_bases,
+            secrets=self.secrets,
             networked=bool(self.settings.hosts_of_setup),
             records=self.environment_records,
             baselines=self.baselines,
@@ -161,8 +167,14 @@ class Machine:
 
         return open_checkpointer(threads_file(self.runs))
 
+    @cached_property
+    def _compiling(self) -> "asyncio.Future[None]":
+        """What a first publication needs, compiled while models think."""
+        return asyncio.ensure_future(asyncio.to_thread(self.secrets.compile))
+
     async def warm(self) -> None:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""
+        _ = self._compiling  # begun, and not waited for
         await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
 
     def make_data_dir(self) -> None:
@@ -191,6 +203,9 @@ class Machine:
     async def close(self) -> None:
         """End what was opened."""
         await self.run_store.close()
+        if "_compiling" in self.__dict__:
+            self.secrets.stop_compiling()
+            await self._compiling
         if "services" in self.__dict__:
             await self.services.preparation.close()
         if "claude" in self.__dict__:

@@ -25,6 +25,7 @@ from wiring.configuration import Configuration
 from wiring.settings import Settings
 
 if TYPE_CHECKING:
+    from forge.secret_scan import SecretCatalogue
     from roles import ClaudeRole
     from roles.claude import Claude
     from roles.worktree import WriteFence
@@ -69,6 +70,7 @@ def make_services(
     networked: bool,
     records: EnvironmentRecords,
     kept_bases: KeptBases | None = None,
+    secrets: "SecretCatalogue | None" = None,
     baselines: Path | None = None,
     allow_local: bool = False,
     make_last: Callable[[], Awaitable[None]] | None = None,
@@ -101,7 +103,7 @@ def make_services(
         workspaces=workspaces,
         preparation=Preparation(environments, checks, records, recipes_for=reach),
         checks=checks,
-        publisher=_make_publisher(configuration, make_last=make_last, **common),
+        publisher=_make_publisher(configuration, make_last=make_last, catalogue=secrets, **common),
         progress=CheckProgress(runs, forge),
     )
 

@@ -77,7 +77,7 @@ class ForgePublisher(Publisher):
     `author` is `Name <email>`; without it the token's account is asked for, or the checkout's own
     config where there is no token. `forks`: without the right to push to a public repository the
     pull request comes from a fork. `kept`: where newer bases borrow from.
-    `rules_cache` keeps the compiled catalogue of secrets. `make_last` makes what is in the run's
+    `catalogue` knows secrets. `make_last` makes what is in the run's
     folder outlast this machine: it is called before each step that others see. Nothing is pushed to
     a branch that does not begin with `branch_prefix`, but a new one that a caller named where
     `any_branch` allows it. Commits are signed where there is a `key`; `sign_off` is the `Name
@@ -94,7 +94,7 @@ class ForgePublisher(Publisher):
         author: str | None = None,
         forks: bool = False,
         kept: KeptBases | None = None,
-        rules_cache: Path | None = None,
+        catalogue: SecretCatalogue | None = None,
         make_last: MakeLast | None = None,
         branch_prefix: str = DEFAULT_PREFIX,
         any_branch: bool = False,
@@ -117,7 +117,7 @@ class ForgePublisher(Publisher):
         self._kept = kept
         self._git = Git(forge.access, hide=(str(runs),))
         self._make_last = make_last or on_own_disk
-        self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
+        self._catalogue = catalogue or SecretCatalogue(runs.parent / "secret-rules")
         self._texts = PublishedTexts(
             forge.name, self._forms, self._catalogue, sign_off, key, models or {}, version
         )

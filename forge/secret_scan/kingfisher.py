@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +60,38 @@ class SecretCatalogue:
     """Finds secrets of many services. `cache`: a folder of ours, for the compiled rules."""
 
     def __init__(self, cache: Path) -> None:
+        self._cache = cache
         self._command = (sys.executable, "-I", worker.__file__, str(cache), str(_OWN_RULES))
+        self._compiling = threading.Lock()
+        self._compiler: subprocess.Popen[bytes] | None = None
+        self._is_stopped = False
+
+    def compile(self) -> None:
+        """Compile the rules where none are kept, which takes seconds. Belongs in a thread."""
+        with self._compiling:
+            if self._is_stopped or any(self._cache.glob("*")):
+                return
+            command = [*self._command, worker.IN_BACKGROUND]
+            try:
+                self._compiler = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    env=_ENVIRONMENT,
+                )
+            except OSError:  # who asks is told
+                return
+            if self._is_stopped:
+                self._compiler.kill()
+            self._compiler.wait()
+
+    def stop_compiling(self) -> None:
+        """What is compiled is ended, as nobody will ask."""
+        self._is_stopped = True
+        if self._compiler:
+            self._compiler.kill()
 
     def find(self, contents: Sequence[tuple[bytes, bytes]]) -> list[list[Suspicion]]:
         """What each new content holds that the old one beside it does not; belongs in a thread.
@@ -103,6 +135,8 @@ class SecretCatalogue:
         return self._ask_once(contents)
 
     def _ask_once(self, contents: list[bytes]) -> list[list[Suspicion]]:
+        with self._compiling:  # two at once would each take twice as long
+            pass
         size = worker.LENGTH_BYTES
         framed = b"".join(len(content).to_bytes(size, "big") + content for content in contents)
         try:

@@ -4,26 +4,31 @@ It is native code that reads what strangers wrote, so it runs apart from the tok
 environment, under limits, and what it prints is where something was found, never what.
 
 Input: the length of each content in eight bytes, then the content. Output: for each a line of JSON,
-`[[rule, confidence, start, end], …]`. Arguments: the folder where the compiled rules are kept, and
-a file of rules beside the catalogue's.
+`[[rule, confidence, start, end], …]`. Arguments: the folder where the compiled rules are kept, a
+file of rules beside the catalogue's, and where others are to have the processor before it, a word.
 """
 
 import json
+import os
 import resource
 import sys
 from typing import BinaryIO, Final
 
 LENGTH_BYTES: Final = 8
+IN_BACKGROUND: Final = "in-background"
 _MEMORY: Final = 2 * 1024**3
 _CPU_S: Final = 120
 _CPU_S_PER_MIB: Final = 10
 _MIB: Final = 1024**2
+_YIELDING: Final = 10
 
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     _allow_processor_time(_CPU_S)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if IN_BACKGROUND in sys.argv[3:]:
+        os.nice(_YIELDING)
     from kingfisher_sdk import Rules, Scanner  # native code, kept out of who starts this program
 
     scanner = Scanner(Rules([sys.argv[2]], confidence="medium", cache_dir=sys.argv[1]), redact=True)

@@ -15,6 +15,7 @@ from forge.base.cache import KeptBases
 from forge.base.service import GitRepositories
 from forge.github.client import GitHub
 from forge.publish.service import ForgePublisher
+from forge.secret_scan import SecretCatalogue
 from graph import RetryPolicy
 from graph.events import Event
 from graph.files.run_folder import RunFolder
@@ -96,6 +97,7 @@ class TrustedSide:
             "runs": runs,
             "forge": github,
         }
+        catalogue = SecretCatalogue(rules_cache) if rules_cache else None
         return cls(
             forge=forge,
             hosted=hosted,
@@ -107,7 +109,7 @@ class TrustedSide:
             ),
             kept=kept,
             first=first,
-            publisher=ForgePublisher(**common, kept=kept, rules_cache=rules_cache),
+            publisher=ForgePublisher(**common, kept=kept, catalogue=catalogue),
         )
 
     @property

@@ -14,6 +14,7 @@ import pytest
 from forge.base.service import GitRepositories
 from forge.github import GitHub
 from forge.publish.service import ForgePublisher
+from forge.secret_scan import SecretCatalogue
 from graph.errors import RepositoryError
 from graph.files import store_change
 from graph.files.run_folder import RunFolder
@@ -102,7 +103,7 @@ async def test_a_checkout_fires_nothing(
     }
     make_run_folder(data_dir / "runs", "r1")
     repositories = GitRepositories(**common, allow_local=True, allowed=lambda _: True)
-    publisher = ForgePublisher(**common, rules_cache=rules_cache)
+    publisher = ForgePublisher(**common, catalogue=SecretCatalogue(rules_cache))
     try:
         base = await repositories.prepare("r1", str(ground.checkout), None, lambda _: None)
         ref = store_change(RunFolder.of(data_dir / "runs", "r1"), 2, "coder", NEW_FILE)

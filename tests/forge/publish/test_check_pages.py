@@ -11,6 +11,7 @@ from forge.core import RECEIPT_CHECK
 from forge.publish.record import load
 from forge.publish.service import ForgePublisher
 from forge.receipt import CheckProgress, read_page
+from forge.secret_scan import SecretCatalogue
 from graph.errors import ForgeForbidden, PushRejected
 from tests.forge.github.test_app import as_app
 from tests.forge.publish.test_follow_up import THEIRS, follow
@@ -91,7 +92,11 @@ async def test_a_receipt_that_cannot_be_written_leaves_none_under_way(
     secret = "a-version-that-is-a-secret"
     ours.github.access.credentials.forms.add(SecretStr(secret))
     ours.publisher = ForgePublisher(
-        runs=ours.runs, forge=ours.github, kept=ours.kept, rules_cache=rules_cache, version=secret
+        runs=ours.runs,
+        forge=ours.github,
+        kept=ours.kept,
+        catalogue=SecretCatalogue(rules_cache),
+        version=secret,
     )
     with pytest.raises(PushRejected):
         await publish(ours)

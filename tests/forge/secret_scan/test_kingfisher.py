@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -246,3 +249,31 @@ def test_a_program_that_fails_is_asked_again(tmp_path: Path) -> None:
     failing = SecretCatalogue(tmp_path)
     failing._command = (sys.executable, "-I", "-c", program, "")
     assert failing.find([(TOKEN.encode(), b"")]) == [[]]
+
+
+def test_rules_are_compiled_before_they_are_asked(tmp_path: Path) -> None:
+    catalogue = SecretCatalogue(tmp_path)
+    compiling = threading.Thread(target=catalogue.compile)
+    compiling.start()
+    while not catalogue._compiling.locked() and compiling.is_alive():
+        time.sleep(0.01)
+    assert catalogue.hide([f"my {TOKEN}"]) == ["my ***"]
+    assert not compiling.is_alive(), "who asks waits for it"
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert kept, "the rules are kept"
+    SecretCatalogue(tmp_path).compile()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
+
+
+def test_compiling_ends_when_nobody_will_ask(tmp_path: Path) -> None:
+    catalogue = SecretCatalogue(tmp_path)
+    compiling = threading.Thread(target=catalogue.compile)
+    compiling.start()
+    while catalogue._compiler is None:
+        time.sleep(0.01)
+    catalogue.stop_compiling()
+    compiling.join()
+    assert catalogue._compiler.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+    catalogue.compile()
+    assert list(tmp_path.iterdir()) == [], "it is not begun anew"

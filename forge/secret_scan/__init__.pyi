@@ -1,0 +1,1 @@
+from .kingfisher import SecretCatalogue as SecretCatalogue
