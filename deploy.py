@@ -119,9 +119,10 @@ Two containers more than runs, for calls that have yet to notice that they are s
     memory=2048,
     max_containers=slots,
 )
-async def run(run_id: str) -> None:
+async def run(run_id: str, plans_at_once: bool = False) -> None:
     """Drive one run until it ends or waits; may be called again at any time."""
-    await _deployment().drive_run(run_id, call=modal.current_function_call_id() or "none")
+    call = modal.current_function_call_id() or "none"
+    await _deployment().drive_run(run_id, call=call, plans_at_once=plans_at_once)
 
 
 @app.function(

@@ -149,7 +149,11 @@ class RunService(RunReader):
         lease = self._dispatch.reserve(run_id)
         fresh = Run(run_id=run_id, owner=owner, request=accepted, lease=lease)
 
+        is_free = False
+
         def admit(queue: QueueState) -> tuple[Entry, ...]:
+            nonlocal is_free
+            is_free = queue.free_slots > 0
             full = queue.waiting >= self._config.max_queued and not queue.free_slots
             if lease is None and full:
                 raise TooManyRuns(f"As many runs are queued as may be: {queue.waiting}.")
@@ -161,7 +165,9 @@ class RunService(RunReader):
         finally:
             if not new:
                 self._dispatch.release(run_id)
-        await self._dispatch.begin(run_id)
+        plans = new and is_free and not accepted.get("pull_request_url")
+        if new or run.status == "queued":  # who entered it may not have come to that
+            await self._dispatch.begin(run.run_id, plans_at_once=plans)
         return run.record, new
 
     @uninterrupted

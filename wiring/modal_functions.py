@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,7 +18,7 @@ from graph import RoleName, RoleTask, Services
 from runs.driving import RemoteDispatcher
 from runs.remote_roles import NoteReader, Play, RemoteRole, RoleWorker, RoleWorkerFence
 from runs.shared import ArchivedRunFiles, Mount, StorageBackend, VersionChain
-from runs.store import Store, known_runs, live_runs
+from runs.store import Store, is_wanted, known_runs, live_runs
 from sandbox import Sandboxes
 from wiring.configuration import Configuration
 from wiring.deployed import (
@@ -49,6 +49,8 @@ GATHER_S: Final = 1.0
 DUE_S: Final = 300.0
 UNFILED: Final = 20
 """Runs whose last events are brought into files at once."""
+IsWanted = Callable[[str], Awaitable[bool]]
+"""Whether a run, by its id, is or will be driven."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class Deployment(ABC):
     """The folder that run and roles share; other functions do not have it."""
 
     @abstractmethod
-    def sandboxes(self, runs: Path) -> Sandboxes:
-        """Sandboxes over the folder of all runs."""
+    def sandboxes(self, runs: Path, is_wanted: IsWanted | None = None) -> Sandboxes:
+        """Over the folder of all runs. `is_wanted`: asked of a run that others may end."""
 
     @abstractmethod
     async def end_orphans(self, active: Collection[str]) -> None:
@@ -73,8 +75,8 @@ class Deployment(ABC):
         """Remove what set-ups of a repository left; whether there was anything."""
 
     @abstractmethod
-    async def spawn(self, run_id: str) -> None:
-        """Start the function that drives a run."""
+    async def spawn(self, run_id: str, plans_at_once: bool = False) -> None:
+        """Start the function that drives a run; what it plans with was begun where it does."""
 
     @abstractmethod
     async def wake_triggers(self) -> None:
@@ -100,10 +102,11 @@ class Deployment(ABC):
     def run_notes(self) -> NoteReader:
         return NoteReader(self.backend.changes, VersionChain(self.backend), self.backend.runs)
 
-    async def drive_run(self, run_id: str, *, call: str) -> None:
+    async def drive_run(self, run_id: str, *, call: str, plans_at_once: bool = False) -> None:
         """Drive one run until it ends or waits. `call` names all tries of this call.
 
-        May be called again at any time, for the same run.
+        May be called again at any time, for the same run. Where it plans at once, the planner's
+        container was begun with it.
         """
         from graph import build_graph
         from runs.driving import (
@@ -117,7 +120,8 @@ class Deployment(ABC):
         service, runs = f"{call}.{secrets.token_hex(4)}", self.mount.root / "runs"
         records, sandboxes = self.records, self.sandboxes(runs)
         store = records.store(service, self.mount)
-        starts = RoleStarts(self.play)
+        begun: tuple[RoleName, ...] = ("planner",) if plans_at_once else ()
+        starts = RoleStarts(self.play, begun)
         workspaces = SharedWorkspaces(self.mount, store, records, sandboxes, starts)
         configuration, disk = self.configuration, Path(tempfile.gettempdir()) / "checkpoints"
         forge, limits = configuration.forge(), configuration.limits
@@ -291,7 +295,9 @@ class Deployment(ABC):
         """The runs of a store, open while the block runs; each is driven by its own function."""
         from runs import RunService
 
-        sandboxes = self.sandboxes(Path("runs"))
+        sandboxes = self.sandboxes(Path("runs"), partial(is_wanted, store))
+        starts = RoleStarts(self.play)
+        workspaces = SharedWorkspaces(self.mount, store, self.records, sandboxes, starts)
 
         async def on_end(run_id: str) -> None:
             """Leave nothing in the queue; what was resumed meanwhile is started again."""
@@ -310,13 +316,16 @@ class Deployment(ABC):
             store=store,
             config=self.configuration.service(Path("runs")),
             files=ArchivedRunFiles(self.backend, partial(known_runs, store)),
-            dispatch=RemoteDispatcher(store.service, self.spawn),
+            dispatch=RemoteDispatcher(store.service, self.spawn, workspaces.begin_plan_tree),
             on_end=on_end,
             on_delete=on_delete,
             pick_up=False,
         )
         async with runs:
-            yield runs
+            try:
+                yield runs
+            finally:
+                await starts.close()
 
 
 def _service() -> str:

@@ -16,7 +16,7 @@ from runs.shared import VolumeMount, drive_note, map_modal_errors, modal_call
 from sandbox.backends.modal import Modal, ModalSandboxes, forget_set_ups
 from wiring.configuration import LEFT_OVER_S
 from wiring.known_repositories import MOST_REPOSITORIES
-from wiring.modal_functions import Deployment
+from wiring.modal_functions import Deployment, IsWanted
 from wiring.settings import APP_NAME
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,9 @@ class ModalDeployment(Deployment):
         finally:
             await forge.close()
 
-    def sandboxes(self, runs: Path) -> ModalSandboxes:
-        options = self.configuration.backend_options(APP_NAME)
-        return ModalSandboxes(runs=runs, backend=Modal(options))
+    def sandboxes(self, runs: Path, is_wanted: IsWanted | None = None) -> ModalSandboxes:
+        backend = Modal(self.configuration.backend_options(APP_NAME))
+        return ModalSandboxes(runs=runs, backend=backend, is_wanted=is_wanted)
 
     async def end_orphans(self, active: Collection[str]) -> None:
         await self.sandboxes(self.mount.root / "runs").end_orphans(active, older_than_s=LEFT_OVER_S)
@@ -81,9 +81,9 @@ class ModalDeployment(Deployment):
     async def forget_set_ups(self, repo: str) -> bool:
         return await forget_set_ups(self.configuration.backend_options(APP_NAME), repo)
 
-    async def spawn(self, run_id: str) -> None:
+    async def spawn(self, run_id: str, plans_at_once: bool = False) -> None:
         async with modal_call():
-            call = await self.functions["run"].spawn.aio(run_id)
+            call = await self.functions["run"].spawn.aio(run_id, plans_at_once)
         try:
             await self.backend.changes.put(drive_note(run_id), {"id": call.object_id})
         except StoreError as error:  # it is started, and may be started twice

@@ -30,8 +30,12 @@ class Dispatcher(Protocol):
         """A lease of this process, of one piece of work."""
         ...
 
-    async def begin(self, run_id: str) -> None:
-        """See to a run that was just entered."""
+    async def begin(self, run_id: str, *, plans_at_once: bool = False) -> None:
+        """See to a run that was just entered.
+
+        `plans_at_once`: it waits for no slot and begins with a plan. What that needs first may be
+        made ready meanwhile.
+        """
         ...
 
     def cancel(self, run_id: str) -> None:

@@ -15,15 +15,29 @@ log = logging.getLogger(__name__)
 _RETRY_POLICY: Final = RetryPolicy(attempts=3, first_s=0.7)
 
 
+def _nothing(_: str) -> None:
+    """Where nothing is made ready for a run."""
+
+
 class RemoteDispatcher:
-    """A Dispatch that drives nothing here. `spawn` starts what looks after one run and returns."""
+    """A Dispatch that drives nothing here. `spawn` starts what looks after one run and returns.
+
+    For a run that plans at once `begin_plan` makes ready in the background what that needs;
+    `spawn` is told so.
+    """
 
     own_runs: frozenset[str] = frozenset()
     driven = 0
 
-    def __init__(self, service: str, spawn: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        service: str,
+        spawn: Callable[[str, bool], Awaitable[None]],
+        begin_plan: Callable[[str], None] = _nothing,
+    ) -> None:
         self._service = service
         self._spawn = spawn
+        self._begin_plan = begin_plan
 
     def reserve(self, run_id: str) -> Lease | None:  # noqa: ARG002 - no slot is here
         return None
@@ -34,10 +48,12 @@ class RemoteDispatcher:
     def new_lease(self) -> Lease:
         return new_lease(self._service)
 
-    async def begin(self, run_id: str) -> None:
+    async def begin(self, run_id: str, *, plans_at_once: bool = False) -> None:
         """Start what drives the run. A run that cannot be started now waits in the store."""
+        if plans_at_once:
+            self._begin_plan(run_id)
         try:
-            await retry(partial(self._spawn, run_id), _RETRY_POLICY, on=StoreError)
+            await retry(partial(self._spawn, run_id, plans_at_once), _RETRY_POLICY, on=StoreError)
         except StoreError as error:
             log.warning("run %s cannot be started now: %s", run_id, error)
 

@@ -20,6 +20,12 @@ async def known_runs(store: Store) -> frozenset[str]:
     return frozenset(await store.unchanged_since(_LIVE | FINAL_STATUSES, math.inf))
 
 
+async def is_wanted(store: Store, run_id: str) -> bool:
+    """Whether a run is, or will be, driven."""
+    run = await store.get(run_id)
+    return run is not None and run.status in ("queued", "running")
+
+
 async def is_driven_elsewhere(store: Store, run_id: str) -> bool:
     """Whether another process drives this run now."""
     run = await store.get(run_id)

@@ -15,6 +15,7 @@ from sandbox.core.protocol import Sandbox, Sandboxes, SetUpReport, TreeSpec
 from tests.standins.deployment import FakeDeployment
 from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import FolderMount, SharedPlaces
+from tests.support.polling import until
 from wiring.configuration import Configuration
 from wiring.settings import Settings
 
@@ -22,7 +23,13 @@ DAY_S = 86_400.0
 
 
 class NoSandboxes(Sandboxes):
-    """Where no tree was opened."""
+    """Where no tree was opened; `begun` are those that are expected."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, str]] = []
+
+    def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:
+        self.begun.append((run_id, name))
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         raise AssertionError("nothing is opened")
@@ -106,3 +113,23 @@ async def test_what_is_in_no_file_yet_is_filed_within_a_day(
         monkeypatch.setattr(time, "time", lambda at=now + round_ * 600.0: at)
         await deployment.tidy_up()
     assert deployment.spawned == [record.run_id]
+
+
+async def test_what_a_run_plans_with_is_begun_as_it_is_entered(tmp_path: Path) -> None:
+    """Once, and only where it begins at once, with a plan."""
+    trees, begun = NoSandboxes(), list[str]()
+    settings = Settings(data_dir=tmp_path, max_concurrent_runs=2)
+    configuration, backend = Configuration(settings, "1"), SharedPlaces(tmp_path).backend
+    deployment = FakeDeployment(configuration, backend, FolderMount(tmp_path), trees)
+    plain = RunRequest(repo_url="https://github.com/octo/a", prompt="p")
+    pull = RunRequest(**plain, pull_request_url="https://github.com/octo/a/pull/1")
+    async with deployment.open_service(deployment.records.store("api")) as runs:
+        for request, key in ((pull, "1"), (plain, "2"), (plain, "2"), (plain, "3")):
+            record, _ = await runs.start(request, owner="me", idempotency_key=key)
+            begun.append(record.run_id)
+        await until(lambda: bool(deployment.begun))
+    planned = begun[1]
+    assert deployment.plan_at_once == [planned]
+    assert trees.begun == [(planned, "plan"), (planned, "setup-0")]
+    assert deployment.begun == ["planner"]
+    assert set(begun) == set(deployment.spawned)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from graph import RoleName
@@ -18,12 +18,17 @@ NO_TASK: Final[dict[str, object]] = {}
 class RoleStarts:
     """The starts that one run began. One that fails is made when the role is called."""
 
-    def __init__(self, play: Callable[[RoleName], Play]) -> None:
+    def __init__(
+        self, play: Callable[[RoleName], Play], begun_elsewhere: Collection[RoleName] = ()
+    ) -> None:
         self._play = play
+        self._begun_elsewhere = begun_elsewhere
         self._begun = set[asyncio.Task[None]]()
 
     def begin(self, role: RoleName) -> None:
         """Start a container in the background, where none is up."""
+        if role in self._begun_elsewhere:
+            return
         starting = asyncio.create_task(self._start(role))
         self._begun.add(starting)
         starting.add_done_callback(self._begun.discard)

@@ -73,11 +73,20 @@ class Wanted:
     holds: str = ""
 
 
-class SpareSandboxes:
-    """Those of one app. What fails is made when the tree is opened, and told then."""
+IsWanted = Callable[[str], Awaitable[bool]]
+"""Whether a run, by its id, goes on."""
 
-    def __init__(self, client: ModalClient) -> None:
+
+class SpareSandboxes:
+    """Those of one app. What fails is made when the tree is opened, and told then.
+
+    One that another process has begun is not made again. Where others may end a run, `is_wanted`
+    is asked once its Sandbox is there: who ended the run may have seen nothing of that.
+    """
+
+    def __init__(self, client: ModalClient, is_wanted: IsWanted | None = None) -> None:
         self._client = client
+        self._is_wanted = is_wanted
         self._begun: dict[str, tuple[str, asyncio.Task[None]]] = {}
 
     def begin(self, wanted: Wanted) -> None:
@@ -121,6 +130,8 @@ class SpareSandboxes:
 
     async def _make(self, wanted: Wanted) -> None:
         try:
+            if await self._client.find(wanted.name):
+                return
             begins = await wanted.find()
             tags = {
                 "run": wanted.run_id,
@@ -132,7 +143,9 @@ class SpareSandboxes:
             made = await self._client.make(
                 wanted.name, tags, kept=begins.snapshot, image=begins.image, waits=False
             )
-            if made and wanted.holds:
+            if made and self._is_wanted and not await self._is_wanted(wanted.run_id):
+                await made.end()
+            elif made and wanted.holds:
                 await self._fill(made, tags, wanted, begins)
         except (CodingAgentError, ImageGone) as error:
             log.info("no Sandbox is made ahead for %s: %s", wanted.name, error)

@@ -19,7 +19,14 @@ from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone
 from sandbox.backends.modal.kept_bases import WORTH_BYTES, KeptBases, name_base
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.backends.modal.setup import ModalSetUp
-from sandbox.backends.modal.spares import FILLING, SPARE, Beginning, SpareSandboxes, Wanted
+from sandbox.backends.modal.spares import (
+    FILLING,
+    SPARE,
+    Beginning,
+    IsWanted,
+    SpareSandboxes,
+    Wanted,
+)
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.tree.checkout import apply_change, check_out, fill
@@ -45,15 +52,19 @@ class ModalSandboxes(OpenTrees):
         backend: Modal,
         metrics: CommandMetrics | None = None,
         worth_bytes: int = WORTH_BYTES,
+        is_wanted: IsWanted | None = None,
     ) -> None:
-        """`worth_bytes`: bases whose objects take less are sent to each tree."""
+        """`worth_bytes`: bases whose objects take less are sent to each tree.
+
+        `is_wanted` is asked of a run that others may end, once a Sandbox is made ahead for it.
+        """
         super().__init__()
         self._runs = runs
         self._backend = backend
         self._client = backend.client
         self._metrics = metrics or CommandMetrics()
         self._set_up = ModalSetUp(backend, self._metrics)
-        self._spares = SpareSandboxes(backend.client)
+        self._spares = SpareSandboxes(backend.client, is_wanted)
         self._bases = KeptBases(backend.client, backend.toolchain, worth_bytes)
 
     def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:

@@ -23,7 +23,7 @@ Open = Callable[[], AbstractAsyncContextManager[RunService]]
 ASYNC = {"Prefer": "respond-async"}
 
 
-async def _nowhere(_: str) -> None:
+async def _nowhere(_: str, _ahead: bool) -> None:
     """A run that is started waits."""
 
 

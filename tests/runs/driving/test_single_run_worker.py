@@ -56,7 +56,7 @@ async def test_one_that_is_cancelled_twice_gives_its_run_back(house: House) -> N
     config, store = config_of(house.folder), SqliteStore(house.database)
     worker = SingleRunWorker(context_of(house, store), config.started)
 
-    async def spawn(_: str) -> None: ...
+    async def spawn(_: str, _ahead: bool) -> None: ...
 
     dispatch = RemoteDispatcher("api", spawn)
     async with RunService(store=store, config=config, dispatch=dispatch, pick_up=False) as service:
@@ -106,7 +106,7 @@ async def test_what_it_writes_tells_as_much_as_a_look(house: House) -> None:
     house.roles["planner"] = talks
     worker = SingleRunWorker(context_of(house, store), begins, on_look=asks)
 
-    async def spawn(_: str) -> None: ...
+    async def spawn(_: str, _ahead: bool) -> None: ...
 
     dispatch = RemoteDispatcher("api", spawn)
     async with RunService(store=store, config=config, dispatch=dispatch, pick_up=False) as service:
@@ -138,7 +138,7 @@ async def test_a_run_that_others_cannot_be_told_of_is_cancelled(
 
     worker = SingleRunWorker(context_of(house, store), config.started, on_look=tell)
 
-    async def spawn(run_id: str) -> None:
+    async def spawn(run_id: str, _: bool) -> None:
         work.append(asyncio.create_task(worker(run_id)))
 
     dispatch = RemoteDispatcher("api", spawn)

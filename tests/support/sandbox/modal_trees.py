@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.modal.backend import Modal
 from sandbox.backends.modal.kept_bases import WORTH_BYTES
+from sandbox.backends.modal.spares import IsWanted
 from sandbox.backends.modal.trees import ModalSandboxes
 from sandbox.core.protocol import Limits
 from tests.modal_plane import Plane, connected
@@ -52,6 +53,7 @@ def on_plane(
     images: tuple[str, ...] = (),
     setup_secrets: Mapping[str, Mapping[str, SecretStr]] = NO_SECRETS,
     worth_bytes: int = WORTH_BYTES,
+    is_wanted: IsWanted | None = None,
 ) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
     options = BackendOptions(
@@ -66,5 +68,7 @@ def on_plane(
         setup_secrets=setup_secrets,
     )
     backend = Modal(options, waits_s=(0.1,))
-    sandboxes = ModalSandboxes(runs=sample.runs, backend=backend, worth_bytes=worth_bytes)
+    sandboxes = ModalSandboxes(
+        runs=sample.runs, backend=backend, worth_bytes=worth_bytes, is_wanted=is_wanted
+    )
     return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, backend, plane)

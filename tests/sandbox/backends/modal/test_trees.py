@@ -189,6 +189,33 @@ async def test_what_was_begun_is_ended_with_the_run(on_modal: ModalRun) -> None:
     on_modal.plane.faults.clear()
 
 
+async def test_what_another_process_has_begun_is_not_made_again(on_modal: ModalRun) -> None:
+    seen = on_modal.plane.faults.seen
+    on_modal.sandboxes.begin(RUN, "twice")
+    await until(lambda: f"{RUN}-twice" in on_modal.names())
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS)
+    other.sandboxes.begin(RUN, "twice")
+    assert await said(await other.run.open("twice"), "cat hello.txt") == "hello"
+    made = on_modal.plane.faults.seen["SandboxCreateV2"]
+    assert made == seen["SandboxCreateV2"] + 1
+
+
+async def test_what_was_begun_for_a_run_that_others_ended_is_ended(on_modal: ModalRun) -> None:
+    asked: list[str] = []
+
+    async def is_wanted(run_id: str) -> bool:
+        asked.append(run_id)
+        return False
+
+    seen = on_modal.plane.faults.seen["SandboxCreateV2"]
+    api = on_plane(on_modal.plane, on_modal.run, LIMITS, is_wanted=is_wanted)
+    api.sandboxes.begin("run-4", "plan")
+    await until(lambda: bool(asked))
+    await until(lambda: "run-4-plan" not in on_modal.names())
+    assert on_modal.plane.faults.seen["SandboxCreateV2"] == seen + 1
+    assert asked == ["run-4"]
+
+
 async def test_what_was_begun_is_ended_where_its_tree_is_given_up(on_modal: ModalRun) -> None:
     faults, name = on_modal.plane.faults, "run-3-late"
     before = faults.seen["SandboxCreateV2"]
