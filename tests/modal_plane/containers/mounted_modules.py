@@ -1,6 +1,9 @@
 """Imports a deployment's modules from where its files are written, as if they were mounted."""
 
+import builtins
 import importlib
+import io
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -63,7 +66,7 @@ class MountedFinder(MetaPathFinder):
 
 def import_mounted(folder: str, modules: Iterable[str]) -> None:
     """Import what can be: a container meets the error of the rest itself."""
-    with _nothing_else(folder):
+    with _nothing_else(folder), _files_of(folder):
         for name in modules:
             with suppress(Exception):
                 importlib.import_module(name)
@@ -80,3 +83,28 @@ def _nothing_else(folder: str) -> Iterator[None]:
     finally:
         sys.meta_path[:], sys.path[:] = finders, path
         sys.path_importer_cache.clear()  # what was not there is there in a container
+
+
+@contextmanager
+def _files_of(folder: str) -> Iterator[None]:
+    """What modules read beside themselves as they are imported is in `folder`, too.
+
+    Sources are read by their loader.
+    """
+    opens, looks = io.open, os.stat
+
+    def there(path: Any) -> Any:
+        inside = folder + str(path).removeprefix(MOUNTED)
+        is_ours = str(path).startswith(f"{MOUNTED}/") and not str(path).endswith(".py")
+        return inside if is_ours and os.access(inside, os.F_OK) else path
+
+    def redirected(call: Any) -> Any:
+        return lambda path, *given, **named: call(there(path), *given, **named)
+
+    builtins.open = io.open = redirected(opens)
+    os.stat = redirected(looks)
+    try:
+        yield
+    finally:
+        builtins.open = io.open = opens
+        os.stat = looks

@@ -92,13 +92,14 @@ class Scheduler:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, function: Function) -> None:
+        forks = self._forks(function)
         await asyncio.sleep(self.start_s)
         container = await self._make(function)
         working = self._images.layout(function.definition.image_id).working_dir or "/root"
         env = environment(container.task_id, self._values(function), search_path())
         running = asyncio.create_task(
             container.run(
-                self._forks(function),
+                forks,
                 self.arguments(container),
                 env,
                 self.serve(container),
@@ -118,6 +119,7 @@ class Scheduler:
             return server
         folder = self._mounts.folder(function.definition.mount_ids)
         if folder not in self._with_own:
+            self._mounts.binds(function.definition.mount_ids)  # they are there by then
             self._with_own[folder] = server.with_mounted(folder / "root", self._own)
         return self._with_own[folder]
 
