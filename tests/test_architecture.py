@@ -42,7 +42,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "sandbox": (
         *("core", "ecosystems", "tree", "egress", "host", "backends.base"),
-        *("backends.bubblewrap backends.docker backends.container", "setup", "backends.modal"),
+        *("backends.container", "backends.bubblewrap backends.docker", "setup", "backends.modal"),
         *(
             "trees",
             "selftest",

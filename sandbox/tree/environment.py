@@ -29,5 +29,10 @@ VARIABLES: Final[Mapping[str, str]] = {
 
 def with_tools(path: str, tool_paths: Sequence[Path]) -> dict[str, str]:
     """The variables on this machine; `path` is what the system's own programs are found on."""
+    return {**VARIABLES, "PATH": f"{read_only_path(path, tool_paths)}:{OWN_PROGRAMS}"}
+
+
+def read_only_path(path: str, tool_paths: Sequence[Path]) -> str:
+    """The part of PATH that commands cannot write to."""
     tools = [folder for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()]
-    return {**VARIABLES, "PATH": ":".join([*map(str, tools), OWN_TOOLS, path, OWN_PROGRAMS])}
+    return ":".join([*map(str, tools), OWN_TOOLS, path])

@@ -156,7 +156,9 @@ def start(words: list[str]) -> int:
         os.write(1, data)
         starved = starved or b"cannot allocate" in data
     code = os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1])
-    if os.path.exists(f"containers/{name}"):
+    if os.path.exists(f"containers/{name}") and "--rm" in dict(told["options"]):
+        os.unlink(f"containers/{name}")
+    elif os.path.exists(f"containers/{name}"):
         keep(name, {**told, "Status": "exited", "ExitCode": code, "OOMKilled": starved})
     return code
 

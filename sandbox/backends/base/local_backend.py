@@ -25,6 +25,8 @@ class LocalBackend(ABC):
     name: ClassVar[str]
     has_image: ClassVar[bool] = False
     """Whether commands find the programs of an image, not this machine's."""
+    is_warm: ClassVar[bool] = False
+    """Whether most commands are started in another way than those with an own environment."""
 
     def __init__(self, options: BackendOptions) -> None:
         """Blocks. Raises SandboxUnavailable."""

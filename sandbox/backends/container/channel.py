@@ -40,7 +40,7 @@ class Channel:
     def __init__(self, container: Container) -> None:
         self._container = container
         self._opening = asyncio.Lock()
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._is_refused = False
         self._is_new = True
 
@@ -71,7 +71,7 @@ class Channel:
         if server:
             server.end()
 
-    async def _serving(self) -> "_Server | None":
+    async def _serving(self) -> "Server | None":
         async with self._opening:
             if self._server and not self._server.is_fresh:
                 self.drop()
@@ -82,20 +82,20 @@ class Channel:
             return self._server
 
 
-async def _open_server(container: Container) -> "_Server":
+async def _open_server(container: Container) -> "Server":
     process = await container.start(SERVER_WORDS, timeout_s=None)
     await process.write(SERVER_SOURCE)
-    return _Server(process)
+    return Server(process)
 
 
-class _Server:
+class Server:
     """A fork server that was started. Its frames are read until its end."""
 
     def __init__(self, process: Process) -> None:
         loop = asyncio.get_running_loop()
         self._process = process
         self._numbers = itertools.count(1)
-        self._supervisors: dict[int, _Supervisor] = {}
+        self._supervisors: dict[int, Supervisor] = {}
         self._writing = asyncio.Lock()
         self._writes: set[asyncio.Task[None]] = set()
         self._used_at = loop.time()
@@ -103,6 +103,10 @@ class _Server:
         self._refusal: asyncio.Future[str] = loop.create_future()
         self._ending: asyncio.Task[None] | None = None
         self._reading = loop.create_task(self._read())
+
+    @property
+    def is_lost(self) -> bool:
+        return self._loss is not None
 
     @property
     def is_fresh(self) -> bool:
@@ -119,11 +123,12 @@ class _Server:
         self.end()
         raise self._loss or SandboxLost("the sandbox was lost: no command can be started in it")
 
-    def start(self, request: ExecRequest, timeout_s: int) -> "_Supervisor":
+    def start(self, request: ExecRequest, timeout_s: int) -> "Supervisor":
+        """It begins with what is written to it first."""
         number = next(self._numbers)
         timer = asyncio.get_running_loop().call_later(timeout_s, self._leave, number)
         first = frame(number, START, request.text)
-        self._supervisors[number] = _Supervisor(self.send, number, first, timer)
+        self._supervisors[number] = Supervisor(self.send, number, first, timer)
         return self._supervisors[number]
 
     async def send(self, frames: bytes) -> None:
@@ -209,7 +214,7 @@ class _Server:
             supervisor.ended(self._loss)
 
 
-class _Supervisor:
+class Supervisor:
     """A supervisor as a process of its own, as which it is read and written to."""
 
     def __init__(

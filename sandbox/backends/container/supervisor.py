@@ -29,6 +29,7 @@ import time
 from collections.abc import Iterator
 from typing import IO, Any, NoReturn
 
+from sandbox.backends.container import own_container
 from sandbox.host.resource_usage import (
     Processes,
     TreeSize,
@@ -69,9 +70,12 @@ class Command:
         self.alone = request["kill_others"] or not self.crowded
         self.written = 0
         self.code: int | None = None
-        self.memory = request["memory_mb"] << 20
+        self.held = request["container_limits"]
+        self.memory = sys.maxsize if self.held else request["memory_mb"] << 20
+        self.kills = own_container.memory_kills() if self.held else 0
         self.scan_at = 0.0
-        self.others = 0 if self.user is None else threads_of(owned(processes(), self.user))
+        counts = self.user is not None and not self.held
+        self.others = threads_of(owned(processes(), user)) if counts else 0
 
     def run(self) -> dict[str, Any]:
         """The answer: an exit code or a limit, or why there is neither."""
@@ -82,9 +86,7 @@ class Command:
             self.wait_for_turn()
         script, given = self.take_input()
         woken = wake_on_children()
-        tree = TreeSize(
-            self.request["folders"], self.request["disk_mb"] << 20, self.request["tree_bytes"]
-        )
+        tree = self.watch_folders()
         output, theirs = self.make_output()
         started = time.monotonic()
         try:
@@ -104,9 +106,15 @@ class Command:
         if not gone:
             return answer(lost="its processes cannot be ended")
         limit = end.limit or (None if end.lost else self.late_limit(output, tree))
-        if limit == "disk":  # it may have grown until all of it was gone
+        if tree and limit == "disk":  # it may have grown until all of it was gone
             tree.has_outgrown(list)
-        return answer(None if limit else self.code, limit, end.lost, took, tree.size)
+        told = answer(None if limit else self.code, limit, end.lost, took, tree.size if tree else 0)
+        return {**told, **own_container.look_back(self.kills)} if self.held else told
+
+    def watch_folders(self) -> TreeSize | None:
+        folders = self.request["folders"]
+        disk, known = self.request["disk_mb"] << 20, self.request["tree_bytes"]
+        return TreeSize(folders, disk, known) if folders else None
 
     def chown_folders(self) -> None:
         owner = self.request["owner"]
@@ -132,13 +140,17 @@ class Command:
     def take_input(self) -> tuple[IO[bytes] | None, IO[bytes] | int]:
         """The command as a file, where it is long, and what it reads."""
         script, given = self.request["script_bytes"], self.request["input_bytes"]
-        return spool(script) if script else None, spool(given) if given else subprocess.DEVNULL
+        file = spool(script, in_memory=self.held) if script else None
+        return file, spool(given, in_memory=self.held) if given else subprocess.DEVNULL
 
     def start(self, script: IO[bytes] | None, given: IO[bytes] | int, output: int) -> int:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("MODAL_")
         }
         path = f"{inherited.get('PATH', os.defpath)}:{self.request['more_path']}"
+        if self.held:
+            own_container.drop_capabilities()
+            own_container.be_killed_first(own_container.FIRST)
         more = [f"/proc/self/fd/{script.fileno()}"] if script else []
         self.started = subprocess.Popen(  # kept: as garbage it would bury its process itself
             [*self.request["program"], *more],
@@ -146,20 +158,25 @@ class Command:
             stdout=output,
             stderr=output,
             pass_fds=[script.fileno()] if script else [],
-            cwd=self.request["folder"],
+            cwd=None if self.held else self.request["folder"],
             env={**inherited, **self.request["environment"], "PATH": path},
             start_new_session=True,
             user=self.user,
-            group=self.user,
+            group=None if self.user is None else self.request["group"],
             extra_groups=None if self.user is None else [],
             preexec_fn=self.confine,  # noqa: PLW1509 - there is one thread
         )
+        if self.held:
+            own_container.be_killed_first(0)
         return self.started.pid
 
     def confine(self) -> None:
         """What holds for each single process; called in the child."""
         PRCTL(NO_NEW_PRIVS, 1, 0, 0, 0)
         PRCTL(DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+        if self.held:
+            os.chdir(self.request["folder"])  # its user's, where root without rights cannot go
+            return
         limits = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_FSIZE: self.request["disk_mb"] << 20,
@@ -173,7 +190,7 @@ class Command:
             value = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (value, value))
 
-    def monitor(self, leader: int, output: int, woken: int, tree: TreeSize) -> NoReturn:
+    def monitor(self, leader: int, output: int, woken: int, tree: TreeSize | None) -> NoReturn:
         """Pass its output on and watch what it uses, until it ended."""
         deadline = time.monotonic() + self.request["timeout_s"]
         os.set_blocking(output, False)
@@ -193,7 +210,7 @@ class Command:
             if time.monotonic() >= deadline:
                 raise Ended("time")
             self.scan()
-            if tree.is_due and tree.has_outgrown(self.mine):
+            if tree and tree.is_due and tree.has_outgrown(self.mine):
                 raise Ended("disk")
 
     def relay(self, output: int) -> bool:
@@ -257,14 +274,14 @@ class Command:
             time.sleep(0.002)
         return False
 
-    def late_limit(self, output: int, tree: TreeSize) -> str | None:
+    def late_limit(self, output: int, tree: TreeSize | None) -> str | None:
         """The limit that shows when all has ended: in what was still to be read, or in the tree."""
         try:
             while self.relay(output):
                 pass
         except Ended as late:
             return late.limit
-        return "disk" if tree.is_due and tree.has_outgrown(list) else None
+        return "disk" if tree and tree.is_due and tree.has_outgrown(list) else None
 
 
 def kill(pid: int) -> None:
@@ -284,11 +301,14 @@ def wake_on_children() -> int:
     return ours
 
 
-def spool(size: int) -> IO[bytes]:
+def spool(size: int, *, in_memory: bool) -> IO[bytes]:
     """The next `size` bytes of standard input as a file without a name, which any user may read."""
     path = f"/tmp/.given-{os.getpid()}-{os.urandom(8).hex()}"  # noqa: S108 - the sandbox's own
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    os.unlink(path)
+    if in_memory:
+        handle = os.memfd_create(path)
+    else:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        os.unlink(path)
     file = os.fdopen(handle, "r+b", buffering=0)
     for data in taken(size):
         file.write(data)

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import get_args
 
 from graph.errors import SandboxLost
-from sandbox.backends.container import fork_server, supervisor
+from sandbox.backends.container import fork_server, own_container, supervisor
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import WORKSPACE, ExecResult, LimitHit, Limits
 from sandbox.host import resource_usage
@@ -38,8 +38,8 @@ def _program(*modules: ModuleType) -> bytes:
     return "\n".join([*lines, "made.main()\n"]).encode()
 
 
-_SUPERVISOR = _program(resource_usage, supervisor)
-_FORK_SERVER = _program(resource_usage, supervisor, fork_server)
+_SUPERVISOR = _program(resource_usage, own_container, supervisor)
+_FORK_SERVER = _program(resource_usage, own_container, supervisor, fork_server)
 _BEGIN = """\
 import os, signal, sys
 signal.alarm(int(sys.argv[3]))
@@ -62,7 +62,8 @@ class ExecRequest:
     `tree_bytes` is what the last answer told of the tree: only what grows over its limit is ended.
     `user` runs it, None is the container's root. `chown_dirs` names folders that are made, and
     given to `owner`, before it starts.
-    `kill_others` says that every other command ends with it.
+    `kill_others` says that every other command ends with it. `container_limits`: its container is
+    its own while it runs, with all its limits, and its tree is watched from outside.
     """
 
     program: tuple[str, ...]
@@ -75,11 +76,13 @@ class ExecRequest:
     script_bytes: int = 0
     input_bytes: int = 0
     user: int | None = USER
+    group: int = USER
     owner: int = USER
     folder: str = WORKSPACE
     folders: tuple[str, ...] = FOLDERS
     chown_dirs: tuple[str, ...] = ()
     kill_others: bool = False
+    container_limits: bool = False
     environment: dict[str, str] = field(default_factory=lambda: dict(VARIABLES), repr=False)
     more_path: str = OWN_PROGRAMS
 
@@ -105,9 +108,9 @@ class ExecRequest:
         return json.dumps({**asdict(self), "answer_within_s": self.answer_within_s}).encode()
 
 
-def server_words(idle_s: int) -> tuple[str, ...]:
-    """The words of a fork server that ends where nothing is heard for so long."""
-    return _words(_FORK_SERVER, USER, idle_s)
+def server_words(idle_s: int, user: int = USER) -> tuple[str, ...]:
+    """The words of a fork server for a user, that ends where nothing is heard for so long."""
+    return _words(_FORK_SERVER, user, idle_s)
 
 
 SERVER_WORDS = server_words(fork_server.IDLE_S)
@@ -136,10 +139,15 @@ def pieces_of(data: bytes) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class ExecAnswer:
-    """How a command ended, and what its tree then held; 0 where nobody looked."""
+    """How a command ended, and what its tree then held; 0 where nobody looked.
+
+    Of a container that was its own: processes killed for memory, whether anything is left in it.
+    """
 
     result: ExecResult
     tree_bytes: int = 0
+    memory_kills: int = 0
+    left: bool = False
 
 
 def read_answer(raw: bytes, kept: BothEnds) -> ExecAnswer:
@@ -148,6 +156,7 @@ def read_answer(raw: bytes, kept: BothEnds) -> ExecAnswer:
         answer = json.loads(raw.strip().splitlines()[-1])
         lost, limit, code = answer["lost"], answer["limit"], answer["exit_code"]
         took, tree_bytes = int(answer["duration_ms"]), int(answer["tree_bytes"])
+        kills, left = int(answer.get("memory_kills", 0)), bool(answer.get("left", False))
     except (IndexError, KeyError, TypeError, ValueError) as error:
         said = raw[-300:].decode(errors="replace").strip()
         raise SandboxLost(f"the sandbox was lost: {said or 'it did not answer'}") from error
@@ -160,4 +169,4 @@ def read_answer(raw: bytes, kept: BothEnds) -> ExecAnswer:
         duration_ms=took,
         limit=limit,
     )
-    return ExecAnswer(result, tree_bytes)
+    return ExecAnswer(result, tree_bytes, kills, left)

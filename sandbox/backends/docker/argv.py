@@ -1,4 +1,4 @@
-"""The words with which docker makes a container for one command.
+"""The words with which docker makes a container: for one command, or for a fork server.
 
 The system call filter is ours. What docker does else by itself is left as it is: its AppArmor
 profile, its masks over `/proc` and `/sys`, and its daemon's default runtime (`runsc` is one).
@@ -6,15 +6,23 @@ profile, its masks over `/proc` and `/sys`, and its daemon's default runtime (`r
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.backends.base.command import Command
+from sandbox.backends.container.wire import ExecRequest, server_words
 from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Limits
 from sandbox.egress.forwarder import BASH_START, PROXY_FOLDER, Outlet
 from sandbox.host.resource_watch import LONGEST
-from sandbox.tree.environment import HOME, with_tools
+from sandbox.tree.environment import HOME, OWN_PROGRAMS, VARIABLES, read_only_path
 
+WARM_S = 3600
+"""So long a container with a fork server is used."""
+_OWN_PROCESSES = 16
+"""In it: the first, the fork server, a supervisor, and room in which that sees too many."""
+_TO_START_AS_ANOTHER = ("SETUID", "SETGID", "SETPCAP", "KILL")
 GRACE_S = 30
 """A container whose service is gone ends by itself so long after its longest time."""
 
@@ -60,10 +68,16 @@ class Bind:
 
 @dataclass(frozen=True)
 class ContainerLine:
-    """The constant words, to which a start adds its own."""
+    """The constant words, to which a start adds its own. `user`: of commands, and its group.
+
+    `path`: where programs are found that commands cannot have written.
+    """
 
     constant: tuple[str, ...]
     image: str
+    user: tuple[int, int]
+    limits: Limits
+    path: str
 
     def build(
         self,
@@ -76,7 +90,9 @@ class ContainerLine:
         files: Iterable[Bind] = (),
     ) -> list[str]:
         """The words after `docker`. Without a program it waits for one at its standard input."""
-        line = ["create", "--name", name, *self.constant]
+        line = ["create", "--name", name, *self.constant, f"--pids-limit={self.limits.pids}"]
+        line += [f"--user={self.user[0]}:{self.user[1]}", "--workdir", WORKSPACE]
+        line += ["--env", f"PATH={self.path}:{OWN_PROGRAMS}"]
         line += ["--interactive"] if stdin else []
         for file in files:
             line += file.words()
@@ -85,6 +101,33 @@ class ContainerLine:
         script = _FILE if to_file else _STREAM if program else _HELD
         entry += ["/bin/bash", "-c", script, "bash"]
         return [*line, "--entrypoint", "timeout", self.image, *entry, *program]
+
+    def build_warm(self, name: str, idle_s: int) -> list[str]:
+        """The words of one whose fork server starts commands as their user."""
+        pids = self.limits.pids + _OWN_PROCESSES
+        line = ["create", "--name", name, *self.constant, f"--pids-limit={pids}"]
+        line += ["--rm", "--user=0:0", *(f"--cap-add={each}" for each in _TO_START_AS_ANOTHER)]
+        line += ["--workdir", "/", "--env", f"PATH={self.path}", "--interactive"]
+        longest = WARM_S + LONGEST * self.limits.timeout_s + GRACE_S
+        entry = ["--signal=KILL", f"{longest:.0f}", *server_words(idle_s, self.user[0])]
+        return [*line, "--entrypoint", "timeout", self.image, *entry]
+
+    def request(self, command: Command, output_bytes: int) -> ExecRequest:
+        """What its fork server is told of a command. The time that counts is watched outside."""
+        return ExecRequest(
+            program=tuple(command.program),
+            timeout_s=LONGEST * command.seconds,
+            output_bytes=output_bytes,
+            memory_mb=self.limits.memory_mb,
+            pids=self.limits.pids,
+            disk_mb=self.limits.disk_mb,
+            input_bytes=len(command.stdin),
+            user=self.user[0],
+            group=self.user[1],
+            folders=(),
+            container_limits=True,
+            environment={},
+        )
 
 
 def container_line(
@@ -104,16 +147,14 @@ def container_line(
     `path` is the image's own PATH, `calls` the file that says which system calls are allowed.
     Only set-up has an `outlet`; its container has no network of docker's either.
     """
-    words = [*_CONFINED, f"--security-opt=seccomp={calls}"]
-    words += [f"--user={user[0]}:{user[1]}", "--label", label]
-    words += _limits(limits)
-    for name, value in {**_way_out(outlet), **with_tools(path, tool_paths)}.items():
+    words = [*_CONFINED, f"--security-opt=seccomp={calls}", "--label", label, *_limits(limits)]
+    for name, value in {**_way_out(outlet), **VARIABLES}.items():
         words += ["--env", f"{name}={value}"]
     if outlet:
         words += Bind(outlet.folder, PROXY_FOLDER).words()
     for bind in (*binds, *(Bind(folder.resolve(), str(folder)) for folder in tool_paths)):
         words += bind.words()
-    return ContainerLine((*words, "--workdir", WORKSPACE), image)
+    return ContainerLine(tuple(words), image, user, limits, read_only_path(path, tool_paths))
 
 
 def tree_binds(tree: Path, base_objects: Path | None) -> list[Bind]:
@@ -124,6 +165,16 @@ def tree_binds(tree: Path, base_objects: Path | None) -> list[Bind]:
         Bind(tree / "tmp", "/tmp", writable=True),  # noqa: S108 - the sandbox's own
     ]
     return binds + ([Bind(base_objects, BASE_OBJECTS)] if base_objects else [])
+
+
+def is_read_only(path: str) -> bool:
+    """Whether commands can write to no folder of such a PATH."""
+    written = (WORKSPACE, HOME, "/tmp", "/dev", "/proc")  # noqa: S108 - the sandbox's own
+    folders = [os.path.normpath(folder) for folder in path.split(":")]
+    return all(
+        folder.startswith("/") and not f"{folder}/".startswith(tuple(f"{w}/" for w in written))
+        for folder in folders
+    )
 
 
 _SHARES = 1024
@@ -137,7 +188,6 @@ def _limits(limits: Limits) -> list[str]:
         f"--memory-swap={limits.memory_mb}m",
         f"--cpus={limits.cpus:g}",
         f"--cpu-shares={round(_SHARES * limits.weight)}",
-        f"--pids-limit={limits.pids}",
         f"--shm-size={limits.shm_mb}m",
         f"--ulimit=fsize={disk}:{disk}",
         "--ulimit=core=0:0",

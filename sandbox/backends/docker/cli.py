@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -61,14 +61,27 @@ class DockerCli:
         self, *words: str, stdin: "IO[bytes] | None", environment: Mapping[str, str]
     ) -> asyncio.subprocess.Process:
         """Start a call that goes on, its output and complaints in one pipe."""
+        return await self._begin(words, stdin or subprocess.DEVNULL, subprocess.STDOUT, environment)
+
+    async def converse(self, *words: str) -> asyncio.subprocess.Process:
+        """Start a call that goes on, which is written to; each of its streams is a pipe."""
+        return await self._begin(words, subprocess.PIPE, subprocess.PIPE, {})
+
+    async def _begin(
+        self,
+        words: Sequence[str],
+        stdin: "IO[bytes] | int",
+        stderr: int,
+        environment: Mapping[str, str],
+    ) -> asyncio.subprocess.Process:
         starting = asyncio.create_subprocess_exec(
             self.program,
             *words,
             env={**self._environment, **environment},
             cwd="/",
-            stdin=stdin or subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             start_new_session=True,
         )
         try:
@@ -77,14 +90,14 @@ class DockerCli:
             raise _silent(error) from error
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill it where it still runs, and see it gone."""
+async def end(process: asyncio.subprocess.Process, *, is_read: bool = False) -> None:
+    """Kill it where it still runs, and see it gone. If it `is_read`, another reads its output."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     try:
         async with asyncio.timeout(END_S):
-            while process.stdout and await process.stdout.read(64 * 1024):
+            while process.stdout and not is_read and await process.stdout.read(64 * 1024):
                 pass
             await process.wait()
     except TimeoutError:

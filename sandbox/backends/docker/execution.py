@@ -1,17 +1,12 @@
 """A container that runs, seen through the program attached to it, and as a process of its own."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
-from pathlib import Path
 
 from sandbox.backends.docker.argv import LET_IN
 from sandbox.backends.docker.cli import end
+from sandbox.backends.docker.first_process import FirstProcess
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import LimitHit
-from sandbox.host.orphans import read_text
 
 READ_BYTES = 64 * 1024
 
@@ -31,7 +26,7 @@ class Execution:
         self.container = container
         self._output_bytes = output_bytes
         self._stopped = asyncio.Event()
-        self._first: tuple[int, int] | None = None
+        self._first: FirstProcess | None = None
         self._looked = False
         self.output = kept
         self.limit: LimitHit | None = None
@@ -59,21 +54,13 @@ class Execution:
     @property
     def pid(self) -> int:
         """The container's first process once it is seen, before it the attached program."""
-        return self._first[0] if self._first else self._process.pid
+        return self._first.pid if self._first else self._process.pid
 
     def see(self, pid: int) -> None:
         """Its first process, where that is one of this machine: the daemon may run in another."""
         self._looked = pid != 0
-        if sys.platform != "linux" or not pid or self._stopped.is_set():
-            return
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
-            return
-        if self.container in read_text(Path(f"/proc/{pid}/cgroup")):
-            self._first = pid, pidfd
-        else:
-            os.close(pidfd)
+        if not self._stopped.is_set():
+            self._first = FirstProcess.find(pid, self.container)
 
     def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
         """Kill everything, at a limit or for another reason; the first one counts."""
@@ -96,13 +83,11 @@ class Execution:
             self._stopped.set()
             self._kill()
             if self._first:
-                os.close(self._first[1])
+                self._first.close()
 
     def _kill(self) -> None:
-        """The daemon takes longer, or may be gone."""
         if self._first:
-            with contextlib.suppress(OSError):
-                signal.pidfd_send_signal(self._first[1], signal.SIGKILL)
+            self._first.kill()
 
     async def _read(self) -> None:
         while self._process.stdout and (data := await self._process.stdout.read(READ_BYTES)):

@@ -1,4 +1,4 @@
-"""A sandbox whose every command is a container of its own, removed when the command has ended."""
+"""A sandbox whose commands run in containers, each in one that no other command is in."""
 
 import asyncio
 import os
@@ -6,13 +6,13 @@ import secrets
 import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 from graph.calls import acquire, to_the_end
-from graph.errors import SandboxUnavailable
 from sandbox.backends.base.command import HELD, Command
 from sandbox.backends.base.limit_verdict import result_of
 from sandbox.backends.base.local_sandbox import LocalSandbox
@@ -20,18 +20,24 @@ from sandbox.backends.base.prestart import IDLE_S
 from sandbox.backends.docker.argv import OUTPUT_FILE, Bind, ContainerLine
 from sandbox.backends.docker.cli import DockerCli
 from sandbox.backends.docker.execution import Execution
-from sandbox.backends.docker.started import Started, inspect_state
-from sandbox.core.protocol import MAX_QUOTED_CHARS, ExecResult, Limits
+from sandbox.backends.docker.started import Started, create, inspect_state
+from sandbox.backends.docker.warm_container import WarmContainer
+from sandbox.backends.docker.warm_containers import WarmContainers
+from sandbox.backends.docker.warm_execution import WarmExecution
+from sandbox.core.protocol import ExecResult, Limits
 from sandbox.core.shell_command import NOTHING
 from sandbox.host.resource_usage import TreeSize
 
 OUTPUT = "output"
+WARM_INPUT_BYTES = 1 << 20
+"""Of a longer one a warm container's memory would have to hold a copy."""
 SEEN_AFTER_S = 0.5
 """Asking the daemon for a container's process is not worth it for shorter commands."""
 
 
 class DockerSandbox(LocalSandbox[Started]):
-    """A container is made for each command, and removed when that has ended."""
+    """A command runs in a warm container; one that needs more than its words and a short input, or
+    where there is none, in a container that is made for it and removed when it has ended."""
 
     def __init__(
         self,
@@ -44,6 +50,7 @@ class DockerSandbox(LocalSandbox[Started]):
         state: Path,
         uid: int | None,
         always: Mapping[str, bytes] = NOTHING,
+        warm: WarmContainers | None = None,
     ) -> None:
         """`always`: files that every container has, and its user alone can read."""
         super().__init__(size, limits, parts)
@@ -52,8 +59,64 @@ class DockerSandbox(LocalSandbox[Started]):
         self._line = line
         self._state = state
         self._uid = uid
+        self._warm = warm
+        if warm:
+            weakref.finalize(self, warm.abandon).atexit = False
+
+    async def close(self) -> None:
+        if self._warm:
+            self._closed = True
+            self._warm.shut()
+        await super().close()
+        if self._warm:
+            await to_the_end(self._warm.close())
 
     async def _carry_out(self, command: Command) -> ExecResult:
+        self._more_follow |= command.more_follow
+        more = command.files or command.environment or command.source or command.target
+        if self._warm and not more and len(command.stdin) <= WARM_INPUT_BYTES:
+            container = await self._warm.take()
+            if container:
+                return await self._run_warm(self._warm, container, command)
+        return await self._run_apart(command)
+
+    async def _run_warm(
+        self, warm: WarmContainers, container: WarmContainer, command: Command
+    ) -> ExecResult:
+        kept, most = self._output(command)
+        request = self._line.request(command, most)
+        execution = WarmExecution(container, request, command.stdin, kept)
+        since = time.monotonic()
+        memory_kills = 0
+        try:
+            await self._finish(execution, command.seconds, [])
+            took_ms = round((time.monotonic() - since) * 1000)
+            if execution.answer is None and execution.limit is None:
+                memory_kills = int(await container.is_starved())
+            await self._measure(execution)
+        finally:
+            if execution.is_clean:
+                warm.give_back(container)
+            else:
+                await to_the_end(warm.remove(container))
+        answer = execution.answer
+        return result_of(
+            execution.output,
+            code=answer.result.exit_code if answer else None,
+            limit=execution.limit,
+            memory_kills=answer.memory_kills if answer else memory_kills,
+            duration_ms=took_ms,
+            loss=execution.loss or "its container is gone",
+        )
+
+    def _refill(self) -> None:
+        if self._warm and not self._warm.is_refused:
+            self._refilling = None
+            self._warm.make_ahead()
+        else:
+            super()._refill()
+
+    async def _run_apart(self, command: Command) -> ExecResult:
         started = await self._start(command)
         execution = started.execution
         try:
@@ -98,19 +161,11 @@ class DockerSandbox(LocalSandbox[Started]):
                 to_file=command.target is not None,
                 files=await asyncio.to_thread(self._make_files, folder, command),
             )
-            container = await self._create(line)
+            container = await create(self._cli, line)
             undoing.push_async_callback(self._cli.call, "rm", "--force", "--volumes", name)
             started = await self._attach(container, name, folder, command)
             undoing.pop_all()
         return started
-
-    async def _create(self, line: list[str]) -> str:
-        """The container's id."""
-        made = await self._cli.call(*line)
-        if made.returncode != 0:
-            complaint = made.stderr.strip()[-MAX_QUOTED_CHARS:]
-            raise SandboxUnavailable(f"docker cannot make a container: {complaint}")
-        return made.stdout.strip()
 
     async def _attach(self, container: str, name: str, folder: Path, command: Command) -> Started:
         is_fed = command is HELD or command.is_fed

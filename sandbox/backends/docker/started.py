@@ -13,10 +13,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from graph.calls import to_the_end
+from graph.errors import SandboxUnavailable
 from sandbox.backends.docker.cli import DockerCli
 from sandbox.backends.docker.execution import Execution
 from sandbox.core.output import BothEnds
+from sandbox.core.protocol import MAX_QUOTED_CHARS
 from sandbox.host.executors import on_worker
+
+
+async def create(cli: DockerCli, line: Sequence[str]) -> str:
+    """The new container's id. Raises SandboxUnavailable."""
+    made = await cli.call(*line)
+    if made.returncode != 0:
+        complaint = made.stderr.strip()[-MAX_QUOTED_CHARS:]
+        raise SandboxUnavailable(f"docker cannot make a container: {complaint}")
+    return made.stdout.strip()
 
 
 async def inspect_state(cli: DockerCli, container: str) -> dict[str, Any]:

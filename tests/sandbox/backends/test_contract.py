@@ -38,6 +38,7 @@ async def run(request: pytest.FixtureRequest, module_dir: Path) -> AsyncIterator
     sample = sample_run(folder, FILES, limits=LIMITS, backend=backend)
     if request.param != "modal":
         yield sample
+        await sample.sandboxes.close_run(RUN)
         return
     async with modal_run(sample, LIMITS) as on_modal:
         yield on_modal.run

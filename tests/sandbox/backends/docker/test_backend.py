@@ -77,6 +77,7 @@ async def test_files_without_a_name_count(daemon: Docker, data_dir: Path) -> Non
     sandbox = opened(daemon, data_dir)
     fill = "for i in {1..9}; do exec {f}>$i; rm $i; head -c 30M /dev/zero >&$f; done; sleep 9"
     assert (await sandbox.run(fill)).limit == "disk"
+    await sandbox.close()
 
 
 async def test_a_process_that_is_not_the_containers_is_let_alone() -> None:
@@ -144,20 +145,28 @@ async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Pat
     sandbox = opened(Docker(wanted(data_dir)), data_dir)
     await sandbox.run("true")
     await sandbox.close()
-    (create,) = [words for words in calls(programs) if words[0] == "create"]
+    warm, create = [words for words in calls(programs) if words[0] == "create"]
     needed = {
         *("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
-        *("--pull=never", "--memory=256m", "--memory-swap=256m", "--cpus=2", "--pids-limit=64"),
+        *("--pull=never", "--memory=256m", "--memory-swap=256m", "--cpus=2"),
         *("--ipc=private", "--ulimit=core=0:0", f"--ulimit=fsize={64 << 20}:{64 << 20}"),
     }
-    assert needed <= set(create)
+    assert needed <= set(create) & set(warm)
+    assert ("--pids-limit=64" in create, "--pids-limit=80" in warm) == (True, True)
+    added = {word for word in (*create, *warm) if word.startswith("--cap-add")}
+    assert added == {f"--cap-add={name}" for name in ("SETUID", "SETGID", "SETPCAP", "KILL")}
+    assert not added & set(create)
     (calls_file,) = (word for word in create if "seccomp" in word)
     assert calls_file == f"--security-opt=seccomp={profile_file(data_dir / 'state')}"
-    assert "--privileged" not in create
-    assert not [word for word in create if "docker.sock" in word or SECRET in word]
+    assert "--privileged" not in create + warm
+    assert not [word for word in create + warm if "docker.sock" in word or SECRET in word]
     user = next(word for word in create if word.startswith("--user="))
     assert user.partition("=")[2].split(":")[0] not in {"0", ""}
-    binds = [create[at + 1] for at, word in enumerate(create) if word == "--mount"]
+    binds, those_of_warm = (
+        [line[at + 1] for at, word in enumerate(line) if word == "--mount"]
+        for line in (create, warm)
+    )
+    assert binds == those_of_warm
     writable = {bind.split("target=")[1] for bind in binds if not bind.endswith(",readonly")}
     assert writable == {"/workspace", "/home/agent", "/tmp"}
     # how often its state is asked for while it starts is up to the machine's speed

@@ -1,0 +1,47 @@
+"""What a supervisor does where a container is its command's alone, and sets the limits.
+
+Part of the program of `sandbox.backends.container.supervisor`: standard library alone, as there.
+"""
+
+from __future__ import annotations  # a container's Python may be older than ours
+
+import ctypes
+import os
+from typing import Any
+
+from sandbox.host.resource_usage import read_proc
+
+CGROUP = "/sys/fs/cgroup"
+FIRST = 1000
+_DROP, _CAPABILITIES = 24, 64
+_SHARED = ("/dev/shm", "/dev/mqueue")  # noqa: S108 - the container's
+
+
+def memory_kills() -> int:
+    """How many processes of the container the kernel has killed for their memory."""
+    for name in ("memory/memory.oom_control", "memory.events"):
+        for line in read_proc(".", name, CGROUP).splitlines():
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def look_back(kills: int) -> dict[str, Any]:
+    """What the kernel killed since `kills`, and whether a command left what outlives processes."""
+    listed = [os.listdir(folder) for folder in _SHARED if os.path.isdir(folder)]
+    tables = [read_proc("sysvipc", name).splitlines() for name in ("shm", "sem", "msg")]
+    left = any(listed) or any(len(lines) > 1 for lines in tables)
+    return {"memory_kills": memory_kills() - kills, "left": left}
+
+
+def drop_capabilities() -> None:
+    """Of what other users' processes could come to have: this one keeps its own."""
+    prctl = ctypes.CDLL(None).prctl
+    for capability in range(_CAPABILITIES):
+        prctl(_DROP, capability, 0, 0, 0)
+
+
+def be_killed_first(score: int) -> None:
+    """Have the kernel, short of memory, take what is started now. 0 takes it back."""
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(score))

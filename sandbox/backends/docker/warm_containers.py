@@ -1,0 +1,164 @@
+"""A tree's warm containers: made, lent to one command each, kept for the next."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from graph.errors import SandboxLost
+from sandbox.backends.docker.warm_container import WarmContainer
+from sandbox.host.executors import on_worker
+
+KEPT: Final = 2
+IDLE_S, SPARE_S = 300.0, 60.0
+"""How long one is kept without a command, of more than `KEPT` the later ones."""
+PATIENCE_S: Final = 0.1
+"""Where others run, most commands get a container sooner from one of them than a new one."""
+
+_Taken = WarmContainer | None
+
+
+class WarmContainers:
+    """`make` gives None where there cannot be one, which `refuse` is told."""
+
+    def __init__(self, make: Callable[[], Awaitable[_Taken]], refuse: Callable[[], None]) -> None:
+        self._make = make
+        self._refuse = refuse
+        self._idle: dict[WarmContainer, asyncio.TimerHandle] = {}
+        self._lent: set[WarmContainer] = set()
+        self._making: set[asyncio.Future[_Taken]] = set()
+        self._waiting: deque[asyncio.Future[_Taken]] = deque()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self.is_refused = False
+
+    async def take(self) -> WarmContainer | None:
+        """One that nobody else has, until it is given back or discarded. Raises SandboxError."""
+        while not self.is_refused:
+            container = self._lend() if self._idle else await self._wait_for_one()
+            if container is None:
+                break
+            try:
+                is_there = await on_worker(container.mounted.are_there)
+            except asyncio.CancelledError:
+                self.give_back(container)
+                raise
+            if is_there and container.is_usable:
+                return container
+            self.let_go(container)
+        return None
+
+    def give_back(self, container: WarmContainer) -> None:
+        self._lent.discard(container)
+        if self._closed or not container.is_usable:
+            self.let_go(container)
+        else:
+            self._keep(container)
+
+    def let_go(self, container: WarmContainer) -> None:
+        """It is removed meanwhile; `close` waits for it."""
+        leaving = asyncio.create_task(self.remove(container))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def remove(self, container: WarmContainer) -> None:
+        """Return when nothing of it is left."""
+        self._lent.discard(container)
+        await container.end()
+
+    def make_ahead(self) -> None:
+        while len(self._idle) + len(self._lent) + len(self._making) < KEPT:
+            self._begin()
+
+    def shut(self) -> None:
+        """End what nobody uses; what is lent ends when it is given back."""
+        self._closed = True
+        for waiter in self._waiting:
+            _settle(waiter, error=SandboxLost("the sandbox is closed"))
+        for making in self._making:
+            making.cancel()
+        while self._idle:
+            self.let_go(self._lend())
+
+    async def close(self) -> None:
+        self.shut()
+        while self._making or self._leaving:
+            left: set[asyncio.Future[Any]] = {*self._making, *self._leaving}
+            await asyncio.wait(left)
+
+    def abandon(self) -> None:
+        """Nobody has their sandbox any more. Called from any thread."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.shut)
+
+    async def _wait_for_one(self) -> WarmContainer | None:
+        waiter: asyncio.Future[_Taken] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            if self._lent:
+                await asyncio.wait([waiter], timeout=PATIENCE_S)
+            while not waiter.done() and len(self._making) < len(self._waiting):
+                self._begin()
+            return await waiter
+        except asyncio.CancelledError:
+            has_one = waiter.done() and not waiter.cancelled() and not waiter.exception()
+            if has_one and (container := waiter.result()):
+                self.give_back(container)
+            raise
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    def _begin(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        making = asyncio.ensure_future(self._make())
+        self._making.add(making)
+        making.add_done_callback(self._made)
+
+    def _made(self, making: "asyncio.Future[_Taken]") -> None:
+        self._making.discard(making)
+        if making.cancelled():
+            return
+        if error := making.exception():
+            if self._waiting:  # else who needs one tries again and is told
+                _settle(self._waiting.popleft(), error=error)
+        elif container := making.result():
+            self._lent.add(container)
+            self.give_back(container)
+        else:
+            self.is_refused = True
+            self._refuse()
+            for waiter in self._waiting:
+                _settle(waiter, None)
+
+    def _keep(self, container: WarmContainer) -> None:
+        seconds = IDLE_S if len(self._idle) < KEPT else SPARE_S
+        timer = asyncio.get_running_loop().call_later(seconds, self._expire, container)
+        self._idle[container] = timer
+        while self._idle and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                _settle(waiter, self._lend())
+
+    def _lend(self) -> WarmContainer:
+        """The one that was used last: others may come to the end of their time."""
+        container, timer = self._idle.popitem()
+        timer.cancel()
+        self._lent.add(container)
+        return container
+
+    def _expire(self, container: WarmContainer) -> None:
+        del self._idle[container]
+        self.let_go(container)
+
+
+def _settle(
+    waiter: "asyncio.Future[Any]", result: _Taken = None, *, error: BaseException | None = None
+) -> None:
+    if waiter.done():
+        return
+    if error:
+        waiter.set_exception(error)
+    else:
+        waiter.set_result(result)

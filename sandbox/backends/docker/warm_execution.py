@@ -1,0 +1,81 @@
+"""A command that runs in a warm container."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from graph.errors import SandboxError
+from sandbox.backends.container.wire import ExecAnswer, ExecRequest, read_answer
+from sandbox.backends.docker.warm_container import WarmContainer
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import LimitHit
+
+_ANSWER_BYTES = 64 * 1024
+
+
+class WarmExecution:
+    """Await `wait()`; `stop` ends it at any time, and its container with it."""
+
+    def __init__(
+        self, container: WarmContainer, request: ExecRequest, given: bytes, output: BothEnds
+    ) -> None:
+        self._container = container
+        self._request = request
+        self._given = given
+        self._stopped = asyncio.Event()
+        self.output = output
+        self.limit: LimitHit | None = None
+        self.loss = ""
+        self.answer: ExecAnswer | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._container.pid
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it ended by itself, and its container is as it was before."""
+        return self.answer is not None and self.limit is None and not self.answer.left
+
+    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
+        """Kill everything, at a limit or for another reason; the first one counts."""
+        if not self._stopped.is_set():
+            self.limit, self.loss = limit, loss
+            self._stopped.set()
+            self._container.kill()
+
+    async def wait(self) -> None:
+        """Return when the command has ended or was stopped."""
+        exchange = asyncio.create_task(self._exchange())
+        stopping = asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait([exchange, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (exchange, stopping):
+                task.cancel()
+            await asyncio.wait([exchange, stopping])
+            self._stopped.set()
+        if not exchange.cancelled():
+            exchange.result()
+
+    async def _exchange(self) -> None:
+        told = BothEnds(_ANSWER_BYTES)
+        try:
+            supervisor = self._container.server.start(self._request, self._request.answer_within_s)
+            await supervisor.write(self._given)
+            await asyncio.gather(
+                self._read(supervisor.stdout(), self.output, self._request.output_bytes),
+                self._read(supervisor.stderr(), told, _ANSWER_BYTES),
+            )
+            answer = read_answer(told.kept, self.output)
+        except SandboxError as error:
+            if not self._stopped.is_set():
+                self.loss = error.message
+            return
+        if not self._stopped.is_set():
+            self.answer, self.limit = answer, answer.result.limit
+
+    async def _read(self, stream: AsyncIterator[bytes], kept: BothEnds, most: int) -> None:
+        async for data in stream:
+            kept.feed(data)
+            if kept.total > most:
+                self.stop("output")
