@@ -20,6 +20,7 @@ from runs.remote_roles import NoteReader, Play, RemoteRole, RoleWorker, RoleWork
 from runs.shared import ArchivedRunFiles, Mount, StorageBackend, VersionChain
 from runs.store import Store, is_wanted, known_runs, live_runs
 from sandbox import Sandboxes
+from sandbox.tree import PLAN_TREES
 from wiring.configuration import Configuration
 from wiring.deployed import (
     BASELINES,
@@ -63,8 +64,17 @@ class Deployment(ABC):
     """The folder that run and roles share; other functions do not have it."""
 
     @abstractmethod
-    def sandboxes(self, runs: Path, is_wanted: IsWanted | None = None) -> Sandboxes:
-        """Over the folder of all runs. `is_wanted`: asked of a run that others may end."""
+    def sandboxes(
+        self,
+        runs: Path,
+        *,
+        is_wanted: IsWanted | None = None,
+        begun_elsewhere: Collection[str] = (),
+    ) -> Sandboxes:
+        """Over the folder of all runs. `is_wanted`: asked of a run that others may end.
+
+        `begun_elsewhere`: trees whose Sandboxes another function makes ahead.
+        """
 
     @abstractmethod
     async def end_orphans(self, active: Collection[str]) -> None:
@@ -105,8 +115,7 @@ class Deployment(ABC):
     async def drive_run(self, run_id: str, *, call: str, plans_at_once: bool = False) -> None:
         """Drive one run until it ends or waits. `call` names all tries of this call.
 
-        May be called again at any time, for the same run. Where it plans at once, the planner's
-        container was begun with it.
+        May be called again at any time, for the same run.
         """
         from graph import build_graph
         from runs.driving import (
@@ -118,9 +127,9 @@ class Deployment(ABC):
 
         await self.mount.reload()
         service, runs = f"{call}.{secrets.token_hex(4)}", self.mount.root / "runs"
-        records, sandboxes = self.records, self.sandboxes(runs)
+        trees, begun = _begun_with(plans_at_once)
+        records, sandboxes = self.records, self.sandboxes(runs, begun_elsewhere=trees)
         store = records.store(service, self.mount)
-        begun: tuple[RoleName, ...] = ("planner",) if plans_at_once else ()
         starts = RoleStarts(self.play, begun)
         workspaces = SharedWorkspaces(self.mount, store, records, sandboxes, starts)
         configuration, disk = self.configuration, Path(tempfile.gettempdir()) / "checkpoints"
@@ -295,7 +304,7 @@ class Deployment(ABC):
         """The runs of a store, open while the block runs; each is driven by its own function."""
         from runs import RunService
 
-        sandboxes = self.sandboxes(Path("runs"), partial(is_wanted, store))
+        sandboxes = self.sandboxes(Path("runs"), is_wanted=partial(is_wanted, store))
         starts = RoleStarts(self.play)
         workspaces = SharedWorkspaces(self.mount, store, self.records, sandboxes, starts)
 
@@ -326,6 +335,11 @@ class Deployment(ABC):
                 yield runs
             finally:
                 await starts.close()
+
+
+def _begun_with(plans_at_once: bool) -> tuple[tuple[str, ...], tuple[RoleName, ...]]:
+    """The trees and the roles that who entered such a run has begun."""
+    return (PLAN_TREES, ("planner",)) if plans_at_once else ((), ())
 
 
 def _service() -> str:

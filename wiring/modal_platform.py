@@ -71,9 +71,19 @@ class ModalDeployment(Deployment):
         finally:
             await forge.close()
 
-    def sandboxes(self, runs: Path, is_wanted: IsWanted | None = None) -> ModalSandboxes:
-        backend = Modal(self.configuration.backend_options(APP_NAME))
-        return ModalSandboxes(runs=runs, backend=backend, is_wanted=is_wanted)
+    def sandboxes(
+        self,
+        runs: Path,
+        *,
+        is_wanted: IsWanted | None = None,
+        begun_elsewhere: Collection[str] = (),
+    ) -> ModalSandboxes:
+        return ModalSandboxes(
+            runs=runs,
+            backend=Modal(self.configuration.backend_options(APP_NAME)),
+            is_wanted=is_wanted,
+            begun_elsewhere=begun_elsewhere,
+        )
 
     async def end_orphans(self, active: Collection[str]) -> None:
         await self.sandboxes(self.mount.root / "runs").end_orphans(active, older_than_s=LEFT_OVER_S)

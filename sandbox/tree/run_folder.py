@@ -27,8 +27,8 @@ class LocalWorkspaces(Workspaces):
         await asyncio.to_thread(make_run_folder, self._runs, run_id)
 
     def begin_plan_tree(self, run_id: str) -> None:
-        self._sandboxes.begin(run_id, PLAN)
-        self._sandboxes.begin(run_id, set_up_tree(0))
+        for name in PLAN_TREES:
+            self._sandboxes.begin(run_id, name)
 
     def begin_live_tree(self, run_id: str, base: Base, environment: Environment) -> None:
         spec = TreeSpec(name=live_tree(base), base=base, environment=environment)
@@ -57,6 +57,10 @@ class LocalWorkspaces(Workspaces):
 def set_up_tree(moved: int) -> str:
     """The name of the tree in which set-up is found of a base that moved so often."""
     return f"setup-{moved}"
+
+
+PLAN_TREES = (PLAN, set_up_tree(0))
+"""The first trees of a run that begins with a plan."""
 
 
 def review_tree(step: int) -> str:

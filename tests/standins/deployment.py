@@ -25,7 +25,13 @@ class FakeDeployment(Deployment):
     plan_at_once: list[str] = field(default_factory=list)
     begun: list[RoleName] = field(default_factory=list)
 
-    def sandboxes(self, runs: Path, is_wanted: IsWanted | None = None) -> Sandboxes:
+    def sandboxes(
+        self,
+        runs: Path,
+        *,
+        is_wanted: IsWanted | None = None,
+        begun_elsewhere: Collection[str] = (),
+    ) -> Sandboxes:
         return self.trees
 
     async def end_orphans(self, active: Collection[str]) -> None:

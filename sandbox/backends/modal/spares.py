@@ -31,6 +31,9 @@ FILLING: Final = "filling"
 _TAG_IMAGE: Final = "begins"
 _TAG_HOLDS: Final = "holds"
 _MAKING: Final = "making"
+_ELSEWHERE_S: Final = 5.0
+_LOOK_S: Final = 0.2
+"""One that another process makes is looked for so long, every so often."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ Fill = Callable[[ModalSandbox, Beginning], Awaitable[None]]
 class Wanted:
     """A Sandbox to be made ahead, on what `find` finds.
 
-    Where `holds` names a base, `fill` checks it out.
+    Where `holds` names a base, `fill` checks it out. One that is `begun_elsewhere`, by another
+    process, is made where it does not come.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Wanted:
     find: Callable[[], Awaitable[Beginning]]
     fill: Fill
     holds: str = ""
+    begun_elsewhere: bool = False
 
 
 IsWanted = Callable[[str], Awaitable[bool]]
@@ -80,7 +85,7 @@ IsWanted = Callable[[str], Awaitable[bool]]
 class SpareSandboxes:
     """Those of one app. What fails is made when the tree is opened, and told then.
 
-    One that another process has begun is not made again. Where others may end a run, `is_wanted`
+    One that is there already is not made again. Where others may end a run, `is_wanted`
     is asked once its Sandbox is there: who ended the run may have seen nothing of that.
     """
 
@@ -130,7 +135,7 @@ class SpareSandboxes:
 
     async def _make(self, wanted: Wanted) -> None:
         try:
-            if await self._client.find(wanted.name):
+            if await self._is_there(wanted):
                 return
             begins = await wanted.find()
             tags = {
@@ -149,6 +154,14 @@ class SpareSandboxes:
                 await self._fill(made, tags, wanted, begins)
         except (CodingAgentError, ImageGone) as error:
             log.info("no Sandbox is made ahead for %s: %s", wanted.name, error)
+
+    async def _is_there(self, wanted: Wanted) -> bool:
+        looked_until = time.monotonic() + (_ELSEWHERE_S if wanted.begun_elsewhere else 0)
+        while not await self._client.find(wanted.name):
+            if time.monotonic() >= looked_until:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
 
     async def _fill(
         self, made: ModalSandbox, tags: Mapping[str, str], wanted: Wanted, begins: Beginning

@@ -53,10 +53,12 @@ class ModalSandboxes(OpenTrees):
         metrics: CommandMetrics | None = None,
         worth_bytes: int = WORTH_BYTES,
         is_wanted: IsWanted | None = None,
+        begun_elsewhere: Collection[str] = (),
     ) -> None:
         """`worth_bytes`: bases whose objects take less are sent to each tree.
 
         `is_wanted` is asked of a run that others may end, once a Sandbox is made ahead for it.
+        `begun_elsewhere` are trees whose Sandboxes another process makes ahead.
         """
         super().__init__()
         self._runs = runs
@@ -65,6 +67,7 @@ class ModalSandboxes(OpenTrees):
         self._metrics = metrics or CommandMetrics()
         self._set_up = ModalSetUp(backend, self._metrics)
         self._spares = SpareSandboxes(backend.client, is_wanted)
+        self._begun_elsewhere = begun_elsewhere
         self._bases = KeptBases(backend.client, backend.toolchain, worth_bytes)
 
     def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:
@@ -81,7 +84,8 @@ class ModalSandboxes(OpenTrees):
                 await self._bases.keep(container, run, spec, begins.set_up)
 
         holds = name_base(spec) if spec else ""
-        wanted = Wanted(sandbox_name(run_id, name), run_id, name, find, fill_in, holds)
+        elsewhere = name in self._begun_elsewhere
+        wanted = Wanted(sandbox_name(run_id, name), run_id, name, find, fill_in, holds, elsewhere)
         self._spares.begin(wanted)
 
     async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:

@@ -54,6 +54,7 @@ def on_plane(
     setup_secrets: Mapping[str, Mapping[str, SecretStr]] = NO_SECRETS,
     worth_bytes: int = WORTH_BYTES,
     is_wanted: IsWanted | None = None,
+    begun_elsewhere: tuple[str, ...] = (),
 ) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
     options = BackendOptions(
@@ -69,6 +70,10 @@ def on_plane(
     )
     backend = Modal(options, waits_s=(0.1,))
     sandboxes = ModalSandboxes(
-        runs=sample.runs, backend=backend, worth_bytes=worth_bytes, is_wanted=is_wanted
+        runs=sample.runs,
+        backend=backend,
+        worth_bytes=worth_bytes,
+        is_wanted=is_wanted,
+        begun_elsewhere=begun_elsewhere,
     )
     return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, backend, plane)

@@ -189,15 +189,30 @@ async def test_what_was_begun_is_ended_with_the_run(on_modal: ModalRun) -> None:
     on_modal.plane.faults.clear()
 
 
-async def test_what_another_process_has_begun_is_not_made_again(on_modal: ModalRun) -> None:
-    seen = on_modal.plane.faults.seen
-    on_modal.sandboxes.begin(RUN, "twice")
-    await until(lambda: f"{RUN}-twice" in on_modal.names())
-    other = on_plane(on_modal.plane, on_modal.run, LIMITS)
-    other.sandboxes.begin(RUN, "twice")
-    assert await said(await other.run.open("twice"), "cat hello.txt") == "hello"
-    made = on_modal.plane.faults.seen["SandboxCreateV2"]
-    assert made == seen["SandboxCreateV2"] + 1
+@pytest.mark.parametrize("is_there", [False, True], ids=["on its way", "there"])
+async def test_what_another_process_has_begun_is_not_made_again(
+    on_modal: ModalRun, *, is_there: bool
+) -> None:
+    faults, name = on_modal.plane.faults, f"twice-{is_there}".lower()
+    seen = faults.seen["SandboxCreateV2"]
+    if not is_there:
+        faults.delay("SandboxCreateV2", 1)
+    on_modal.sandboxes.begin(RUN, name)
+    if is_there:
+        await until(lambda: f"{RUN}-{name}" in on_modal.names())
+    expected = () if is_there else (name,)
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS, begun_elsewhere=expected)
+    other.sandboxes.begin(RUN, name)
+    assert await said(await other.run.open(name), "cat hello.txt") == "hello"
+    assert faults.seen["SandboxCreateV2"] == seen + 1
+
+
+async def test_what_another_process_has_begun_and_does_not_come_is_made(
+    on_modal: ModalRun,
+) -> None:
+    alone = on_plane(on_modal.plane, on_modal.run, LIMITS, begun_elsewhere=("lost",))
+    alone.sandboxes.begin(RUN, "lost")
+    assert await said(await alone.run.open("lost"), "cat hello.txt") == "hello"
 
 
 async def test_what_was_begun_for_a_run_that_others_ended_is_ended(on_modal: ModalRun) -> None:
