@@ -184,6 +184,7 @@ class Configuration:
             app_name=app_name,
             lifetime_s=min(_DAY_S, settings.run_timeout_s + LEFT_OVER_S),
             idle_s=LEFT_OVER_S,
+            keeps_live=settings.keep_live_sandbox,
         )
 
     def web(

@@ -28,6 +28,7 @@ from wiring.deployed import (
     DeployedRecords,
     RoleStarts,
     SharedWorkspaces,
+    kept_trees,
     records_of,
 )
 from wiring.services import make_role, make_services
@@ -141,7 +142,7 @@ class Deployment(ABC):
             files=LocalRunFiles(runs),
             checkpoints=records.checkpoints(store, self.mount, disk),
             limits=limits,
-            clean_up=CleanUp(services.close_run),
+            clean_up=CleanUp(partial(services.close_run, resumable=True)),
             gather_s=GATHER_S,
             hide=configuration.hide,
         )
@@ -166,7 +167,7 @@ class Deployment(ABC):
         """Leave nothing open of a run that ended or waits, and let its issue be told."""
         run = await store.get(run_id)
         if run is None or run.status not in ("queued", "running"):
-            await sandboxes.close_run(run_id)
+            await sandboxes.close_run(run_id, keep=kept_trees(run))
             await store.archive_tail(run_id)
         if run and run.owner.startswith(TRIGGERED):
             await self.wake_triggers()
@@ -310,7 +311,7 @@ class Deployment(ABC):
 
         async def on_end(run_id: str) -> None:
             """Leave nothing in the queue; what was resumed meanwhile is started again."""
-            await sandboxes.close_run(run_id)
+            await sandboxes.close_run(run_id, keep=kept_trees(await store.get(run_id)))
             await self.withdraw(run_id)
             if run := await store.get(run_id):
                 await self.records.tell_role(run)

@@ -141,6 +141,7 @@ class Settings(GitHubAppSettings, TriggerSettings, _RoleSettings):
     tool_paths: Folders = ()
     sandbox_image: Image = "python:3.12-slim-bookworm"
     images: Names = ()
+    keep_live_sandbox: bool = False
     docker_host: str | None = None
     command_timeout_s: Positive = 300
     command_memory_mb: Positive = 2048

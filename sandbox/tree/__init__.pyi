@@ -1,3 +1,4 @@
+from .run_folder import LIVE_TREES as LIVE_TREES
 from .run_folder import PLAN as PLAN
 from .run_folder import PLAN_TREES as PLAN_TREES
 from .run_folder import LocalWorkspaces as LocalWorkspaces

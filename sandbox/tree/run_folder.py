@@ -11,7 +11,7 @@ from sandbox.core.protocol import Sandboxes, TreeSpec
 PLAN = "plan"
 """The tree in which the checks of a run's first base are found, then its planner reads."""
 _LIVE = "live"
-_LIVES = (_LIVE, *(f"{_LIVE}-{moved}" for moved in range(1, MAX_MOVES + 1)))
+LIVE_TREES = (_LIVE, *(f"{_LIVE}-{moved}" for moved in range(1, MAX_MOVES + 1)))
 _PASSABLE = 0o711  # on the way to a live tree and to the base's objects
 _PRIVATE = 0o700
 
@@ -51,7 +51,7 @@ class LocalWorkspaces(Workspaces):
         await self._sandboxes.discard(run_id, live_tree(base))
 
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
-        await self._sandboxes.close_run(run_id, keep=_LIVES if resumable else ())
+        await self._sandboxes.close_run(run_id, keep=LIVE_TREES if resumable else ())
 
 
 def set_up_tree(moved: int) -> str:
@@ -70,7 +70,7 @@ def review_tree(step: int) -> str:
 
 def live_tree(base: Base) -> str:
     """The name of the tree that coder and fixer share: over a newer base it is another one."""
-    return _LIVES[base.moved]
+    return LIVE_TREES[base.moved]
 
 
 def make_run_folder(runs: Path, run_id: str) -> None:

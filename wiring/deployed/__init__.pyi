@@ -4,3 +4,4 @@ from .deployed_records import DeployedRecords as DeployedRecords
 from .deployed_records import records_of as records_of
 from .role_starts import RoleStarts as RoleStarts
 from .shared_workspaces import SharedWorkspaces as SharedWorkspaces
+from .shared_workspaces import kept_trees as kept_trees

@@ -1,10 +1,11 @@
 """The folder of a run on the Volume, as the function that drives the run uses it."""
 
 from graph import Base, Environment
+from runs.model import RESUMABLE, Run
 from runs.shared import Mount
 from runs.store import Store, is_driven_elsewhere, number_call
 from sandbox import Sandboxes
-from sandbox.tree import LocalWorkspaces
+from sandbox.tree import LIVE_TREES, LocalWorkspaces
 from wiring.deployed.deployed_records import DeployedRecords
 from wiring.deployed.role_starts import RoleStarts
 
@@ -57,3 +58,9 @@ class SharedWorkspaces(LocalWorkspaces):
         """One that lost its run to another process leaves that one's sandboxes alone."""
         if not await is_driven_elsewhere(self._store, run_id):
             await super().close(run_id, resumable=resumable)
+
+
+def kept_trees(run: Run | None) -> tuple[str, ...]:
+    """Those that may be kept of a run that nobody drives."""
+    kept = run is not None and (run.status == "waiting" or run.status in RESUMABLE)
+    return LIVE_TREES if kept else ()

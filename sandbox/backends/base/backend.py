@@ -32,7 +32,8 @@ class BackendOptions:
     `state` is a folder of their own on this machine. `image` has what commands find in a container;
     a repository may name another that one of the globs `images` fits.
     Set-up reaches `setup_hosts` alone; None: the operator said nothing. What lies elsewhere belongs
-    to `app_name`, and ends after `lifetime_s`, or `idle_s` without a use, whoever forgot it.
+    to `app_name`, and ends after `lifetime_s`, or `idle_s` without a use, whoever forgot it; a run
+    that can be resumed leaves its live tree there until then where it `keeps_live`.
     """
 
     limits: Limits
@@ -46,6 +47,7 @@ class BackendOptions:
     app_name: str = ""
     lifetime_s: int = 24 * 3600
     idle_s: int = 900
+    keeps_live: bool = False
 
     def check_image(self, image: str) -> None:
         """Raise SandboxUnavailable where a repository may not name it."""

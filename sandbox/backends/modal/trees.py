@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -32,7 +33,11 @@ from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.tree.checkout import apply_change, check_out, fill
 from sandbox.tree.run_folder import live_tree
 
+log = logging.getLogger(__name__)
+
 _UNFILLED, _READY = "unfilled", "ready"
+_TAG_KEPT = "kept"
+"""When a run left its tree for whoever resumes it."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _LONGEST_NAME = 63
@@ -106,24 +111,42 @@ class ModalSandboxes(OpenTrees):
         if container := await self._client.find(sandbox_name(run_id, name)):
             await container.end()
 
-    async def _remove_all(self, run_id: str, _keep: tuple[str, ...]) -> None:
-        """Those that may be kept, too: one that waits is paid for.
+    async def _remove_all(self, run_id: str, keep: tuple[str, ...]) -> None:
+        """Those that may be kept, too, where it is not asked for: one that waits is paid for.
 
         A tree that is wanted again is made again, from the newest change.
         """
         await self._spares.end(run_id)
         for container in await self._client.tagged({"run": run_id}):
-            await container.end()
+            if not (
+                keep and self._backend.options.keeps_live and await self._kept(container, keep)
+            ):
+                await container.end()
+
+    async def _kept(self, container: ModalSandbox, keep: tuple[str, ...]) -> bool:
+        """Whether one stays as it is for a while; nothing runs in it any more then."""
+        try:
+            tags = await container.tags()
+            if tags.get("tree") not in keep or tags.get(TAG_STATE) != _READY:
+                return False
+            if not await self._backend.attach(container).kill_all():
+                return False
+            await container.mark({**tags, _TAG_KEPT: str(int(time.time()))})
+        except SandboxLost as error:
+            log.info("a Sandbox is not kept: %s", error.message)
+            return False
+        return True
 
     async def end_orphans(self, active: Collection[str], *, older_than_s: float) -> list[str]:
         """End what runs that are not active left behind; the ids of those runs."""
         ended = []
         for container in await self._client.tagged({}):
             tags = await container.tags()
-            run_id, made = tags.get("run"), tags.get(TAG_CREATED, "0")
+            run_id = tags.get("run")
+            used = max(int(tags.get(tag, "0")) for tag in (TAG_CREATED, _TAG_KEPT))
             if TAG_STATE not in tags or run_id is None or run_id in active:
                 continue
-            if time.time() - int(made) > older_than_s:
+            if time.time() - used > older_than_s:
                 await container.end()
                 ended.append(run_id)
         return ended

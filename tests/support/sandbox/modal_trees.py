@@ -55,6 +55,8 @@ def on_plane(
     worth_bytes: int = WORTH_BYTES,
     is_wanted: IsWanted | None = None,
     begun_elsewhere: tuple[str, ...] = (),
+    *,
+    keeps_live: bool = False,
 ) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
     options = BackendOptions(
@@ -67,6 +69,7 @@ def on_plane(
         setup_hosts=setup_hosts,
         images=images,
         setup_secrets=setup_secrets,
+        keeps_live=keeps_live,
     )
     backend = Modal(options, waits_s=(0.1,))
     sandboxes = ModalSandboxes(

@@ -13,9 +13,10 @@ from grpclib import Status
 from graph.environment_record import repo_of
 from graph.errors import SandboxUnavailable, SetupFailed
 from graph.events import Event, Retry
-from sandbox.backends.modal.client import TAG_STATE
+from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE
 from sandbox.backends.modal.setup import forget_set_ups
 from sandbox.backends.modal.spares import SPARE
+from sandbox.backends.modal.trees import _TAG_KEPT
 from sandbox.core.protocol import FileAccessError, Limits, Sandbox, Sandboxes, Saved, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.image_sources import resolve_in_image
@@ -210,9 +211,9 @@ async def test_what_another_process_has_begun_is_not_made_again(
 async def test_what_another_process_has_begun_and_does_not_come_is_made(
     on_modal: ModalRun,
 ) -> None:
-    alone = on_plane(on_modal.plane, on_modal.run, LIMITS, begun_elsewhere=("lost",))
-    alone.sandboxes.begin(RUN, "lost")
-    assert await said(await alone.run.open("lost"), "cat hello.txt") == "hello"
+    alone = on_plane(on_modal.plane, on_modal.run, LIMITS, begun_elsewhere=("not-come",))
+    alone.sandboxes.begin(RUN, "not-come")
+    assert await said(await alone.run.open("not-come"), "cat hello.txt") == "hello"
 
 
 async def test_what_was_begun_for_a_run_that_others_ended_is_ended(on_modal: ModalRun) -> None:
@@ -411,6 +412,45 @@ async def test_every_sandbox_of_a_run_ends_with_it(on_modal: ModalRun) -> None:
     await on_modal.run.open("left")
     await other.run.sandboxes.close_run(RUN, keep=("live",))
     assert on_modal.names() == ["run2-live"]
+
+
+async def test_a_run_that_can_be_resumed_may_leave_its_live_tree(on_modal: ModalRun) -> None:
+    """As it is, with nothing at work in it, for so long after it was left; no other tree."""
+    keeping = on_plane(on_modal.plane, on_modal.run, LIMITS, keeps_live=True)
+    live = await keeping.run.open("live")
+    await said(live, "echo edited >> hello.txt; setsid sleep 97 >/dev/null 2>&1 & echo begun")
+    await keeping.run.open("left")
+    (container,) = await keeping.backend.client.tagged({"run": RUN, "tree": "live"})
+    await container.mark({**await container.tags(), TAG_CREATED: "100"})
+    await keeping.run.sandboxes.close_run(RUN, keep=("live", "live-1"))
+    assert [name for name in on_modal.names() if name.startswith(RUN)] == [f"{RUN}-live"]
+    assert await keeping.sandboxes.end_orphans((), older_than_s=600) == []
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS, keeps_live=True)
+    again = await other.run.open("live")
+    assert (
+        await said(again, "cat hello.txt; pgrep -xf 'sleep 97' || echo none")
+        == "hello\nedited\nnone"
+    )
+    await container.mark({**await container.tags(), _TAG_KEPT: "200"})
+    assert await other.sandboxes.end_orphans({RUN}, older_than_s=600) == []
+    assert await other.sandboxes.end_orphans((), older_than_s=600) == [RUN]
+    await other.run.open("live")
+    await other.run.sandboxes.close_run(RUN)
+    assert not [name for name in on_modal.names() if name.startswith(RUN)]
+
+
+async def test_a_live_tree_that_is_not_ready_or_does_not_answer_is_not_left(
+    on_modal: ModalRun,
+) -> None:
+    keeping = on_plane(on_modal.plane, on_modal.run, LIMITS, keeps_live=True)
+    tags = {"run": "run3", "tree": "live"}
+    await keeping.backend.client.make("run3-live", {**tags, TAG_STATE: "making"})
+    await keeping.sandboxes.close_run("run3", keep=("live",))
+    assert "run3-live" not in on_modal.names()
+    await keeping.backend.client.make("run3-live", {**tags, TAG_STATE: "ready"})
+    on_modal.plane.faults.fail("TaskExecStart", Status.NOT_FOUND)
+    await keeping.sandboxes.close_run("run3", keep=("live",))
+    assert "run3-live" not in on_modal.names()
 
 
 async def test_what_runs_left_behind_is_ended(on_modal: ModalRun) -> None:
