@@ -141,6 +141,10 @@ class Server:
             raise SandboxLost(_WAS_ENDED)
         writing.result()
 
+    async def ended(self) -> None:
+        """Return when nothing more is heard of it."""
+        await asyncio.wait([self._reading])
+
     def end(self) -> None:
         """What it runs is ended, and lost for who waits for it."""
         self._lose(SandboxLost(_WAS_ENDED))

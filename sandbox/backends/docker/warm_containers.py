@@ -1,13 +1,17 @@
 """A tree's warm containers: made, lent to one command each, kept for the next."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from graph.calls import end_tasks, to_the_end
 from graph.errors import SandboxLost
 from sandbox.backends.docker.warm_container import WarmContainer
 from sandbox.host.executors import on_worker
+
+log = logging.getLogger(__name__)
 
 KEPT: Final = 2
 IDLE_S, SPARE_S = 300.0, 60.0
@@ -28,7 +32,7 @@ class WarmContainers:
         self._lent: set[WarmContainer] = set()
         self._making: set[asyncio.Future[_Taken]] = set()
         self._waiting: deque[asyncio.Future[_Taken]] = deque()
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._guards: dict[WarmContainer, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self.is_refused = False
@@ -58,17 +62,20 @@ class WarmContainers:
 
     def let_go(self, container: WarmContainer) -> None:
         """It is removed meanwhile; `close` waits for it."""
-        leaving = asyncio.create_task(self.remove(container))
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
+        self._lent.discard(container)
+        if guard := self._guards.get(container):
+            asyncio.get_running_loop().call_soon(guard.cancel)  # not before it has begun
 
     async def remove(self, container: WarmContainer) -> None:
-        """Return when nothing of it is left."""
+        """Return when nothing of it is left. Raises SandboxUnavailable: nobody can tell."""
         self._lent.discard(container)
-        await container.end()
+        if guard := self._guards.get(container):
+            await end_tasks(guard)
+            if not guard.cancelled():
+                guard.result()
 
     def make_ahead(self) -> None:
-        while len(self._idle) + len(self._lent) + len(self._making) < KEPT:
+        while not self._closed and len(self._idle) + len(self._lent) + len(self._making) < KEPT:
             self._begin()
 
     def shut(self) -> None:
@@ -83,8 +90,8 @@ class WarmContainers:
 
     async def close(self) -> None:
         self.shut()
-        while self._making or self._leaving:
-            left: set[asyncio.Future[Any]] = {*self._making, *self._leaving}
+        while self._making or self._guards:
+            left: set[asyncio.Future[Any]] = {*self._making, *self._guards.values()}
             await asyncio.wait(left)
 
     def abandon(self) -> None:
@@ -124,6 +131,9 @@ class WarmContainers:
             if self._waiting:  # else who needs one tries again and is told
                 _settle(self._waiting.popleft(), error=error)
         elif container := making.result():
+            guard = asyncio.create_task(self._guard(container))
+            guard.add_done_callback(_tell)
+            self._guards[container] = guard
             self._lent.add(container)
             self.give_back(container)
         else:
@@ -131,6 +141,19 @@ class WarmContainers:
             self._refuse()
             for waiter in self._waiting:
                 _settle(waiter, None)
+
+    async def _guard(self, container: WarmContainer) -> None:
+        """Remove it once it is let go, at the end of the event loop, or where nothing is heard."""
+        try:
+            await container.server.ended()
+        except asyncio.CancelledError:
+            self._closed |= container in self._idle  # who lets go has taken it from there
+            raise
+        finally:
+            try:
+                await to_the_end(container.end())
+            finally:
+                del self._guards[container]
 
     def _keep(self, container: WarmContainer) -> None:
         seconds = IDLE_S if len(self._idle) < KEPT else SPARE_S
@@ -151,6 +174,11 @@ class WarmContainers:
     def _expire(self, container: WarmContainer) -> None:
         del self._idle[container]
         self.let_go(container)
+
+
+def _tell(guard: "asyncio.Task[None]") -> None:
+    if not guard.cancelled() and (error := guard.exception()):
+        log.warning("A container could not be removed. %s", error)
 
 
 def _settle(

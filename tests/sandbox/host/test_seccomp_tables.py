@@ -4,6 +4,7 @@ import errno
 import json
 import platform
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,19 @@ PREALLOCATION = (0x40305828, 0x4030582A, 0x40305839)
 
 
 @pytest.fixture(params=["bubblewrap", "docker"])
-def sandbox(request: pytest.FixtureRequest, data_dir: Path) -> BubblewrapSandbox | DockerSandbox:
+async def sandbox(
+    request: pytest.FixtureRequest, data_dir: Path
+) -> AsyncIterator[BubblewrapSandbox | DockerSandbox]:
     """Both have the same rules; a stand-in for docker has no filter of its own."""
+    made: BubblewrapSandbox | DockerSandbox
     if request.param == "bubblewrap":
-        return open_tree(make_backend(data_dir), data_dir / "tree")
-    if reason := no_daemon():
+        made = open_tree(make_backend(data_dir), data_dir / "tree")
+    elif reason := no_daemon():
         pytest.skip(reason)
-    return opened(Docker(on_daemon(data_dir, Limits())), data_dir)
+    else:
+        made = opened(Docker(on_daemon(data_dir, Limits())), data_dir)
+    yield made
+    await made.close()
 
 
 async def asked(sandbox: Running, calls: dict[str, tuple[str, list[int]]]) -> dict[str, int]:

@@ -355,6 +355,7 @@ async def test_in_docker_it_is_the_same(
     with pytest.raises(SetupFailed) as caught:
         await sandboxes.open(RUN, failing)
     assert "other.example:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint
+    await sandboxes.close_run(RUN)
 
 
 def test_what_is_old_left_or_too_much_is_removed(tmp_path: Path) -> None:
