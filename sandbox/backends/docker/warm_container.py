@@ -107,15 +107,18 @@ class WarmContainer:
         return bool(state.get("OOMKilled"))
 
     async def end(self) -> None:
-        """Return when nothing of it is left."""
-        await self._cli.call("rm", "--force", "--volumes", self._name)
-        if self._server:
-            self._server.end()
-        if self._process:
-            await end(self._process, is_read=True)
-        if self._first:
-            self._first.close()
-            self._first = None
+        """Return when nothing of it is left, and nothing of it runs where the daemon is gone."""
+        try:
+            await self._cli.call("rm", "--force", "--volumes", self._name)
+        finally:
+            self.kill()
+            if self._server:
+                self._server.end()
+            if self._process:
+                await end(self._process, is_read=True)
+            if self._first:
+                self._first.close()
+                self._first = None
 
 
 async def open_warm(

@@ -10,6 +10,8 @@ from sandbox.core.output import BothEnds
 from sandbox.core.protocol import LimitHit
 
 _ANSWER_BYTES = 64 * 1024
+_LOST = "the sandbox was lost: "
+"""Errors of a fork server begin so, and who tells the loss says it too."""
 
 
 class WarmExecution:
@@ -69,7 +71,7 @@ class WarmExecution:
             answer = read_answer(told.kept, self.output)
         except SandboxError as error:
             if not self._stopped.is_set():
-                self.loss = error.message
+                self.loss = error.message.removeprefix(_LOST)
             return
         if not self._stopped.is_set():
             self.answer, self.limit = answer, answer.result.limit

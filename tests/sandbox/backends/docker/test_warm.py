@@ -174,6 +174,25 @@ async def test_what_is_ended_from_outside_is_lost_and_the_next_has_another(
     assert (await sandbox.run("echo anew")).text == "anew\n"
 
 
+async def test_where_the_daemon_removes_nothing_it_is_ended_all_the_same(
+    daemon: Docker, data_dir: Path
+) -> None:
+    own = daemon.options.docker_environment
+    program = data_dir / "programs" / "docker"
+    program.parent.mkdir()
+    real = shutil.which("docker", path=own["PATH"])
+    program.write_text(f'#!/bin/sh\n[ "$1" = rm ] && exit 1\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{own['PATH']}"
+    options = replace(daemon.options, docker_environment={**own, "PATH": path})
+    sandbox = opened(Docker(options), data_dir)
+    assert (await sandbox.run("setsid sleep 82 & sleep 83", timeout_s=1)).limit == "time"
+    assert not running("sleep\0" + "82")
+    assert not running("sleep\0" + "83")
+    await sandbox.close()
+    await until(lambda: own_containers() == [])
+
+
 async def test_one_on_a_folder_that_was_replaced_is_not_used(
     sandbox: DockerSandbox, daemon: Docker, data_dir: Path
 ) -> None:
