@@ -103,6 +103,7 @@ def latencies(plane: Plane) -> Iterator[None]:
 async def measure_run(deployment: Deployment, repo: Hosted, prompt: str) -> Measured:
     """A run that succeeds at the first try, read from a stream."""
     plane, claude = deployment.plane, deployment.claude
+    await plane.scheduler.ready()  # what the plane itself needs for that is no part of the run
     plane.faults.calls.clear()
     claude.asked_at.clear()
     begun = time.time()

@@ -74,6 +74,7 @@ class Plane:
         )
         self.functions.retire = self.scheduler.retire
         self.functions.warm = self.scheduler.fork_server
+        self.functions.warm_own = self.scheduler.forks_of
         self.apps.stop = self.scheduler.stop
         self.sandboxes = Sandboxes(
             root / "sandboxes",

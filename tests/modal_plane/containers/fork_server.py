@@ -1,5 +1,6 @@
 """Starts containers' entry points by a process that has imported their libraries already."""
 
+import asyncio
 import atexit
 import json
 import os
@@ -42,6 +43,17 @@ class ForkServer:
         with theirs:
             socket.send_fds(self._asked, [message.encode()], [theirs.fileno()])
         return ForkServer(ours)
+
+    async def ready(self) -> None:
+        """Wait until all is imported that entry points begin with."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                socket.send_fds(
+                    self._asked, [json.dumps({"ready": True}).encode()], [theirs.fileno()]
+                )
+            ours.settimeout(0)  # as asyncio wants it
+            await asyncio.get_running_loop().sock_recv(ours, 1)
 
     def spawn(self, inside: int, env: Mapping[str, str], folder: str, log: Path) -> socket.socket:
         """Begin an entry point in the container whose first process is `inside`.

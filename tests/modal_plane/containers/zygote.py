@@ -2,7 +2,8 @@
 
 Run by its path, on one end of a socket pair. A message there asks for one entry point, by the first
 process of a container that is there already, and brings a log and a socket to report to; or for one
-more process as this one, with a deployment's own modules imported too, and brings its socket.
+more process as this one, with a deployment's own modules imported too, and brings its socket; or
+asks for a word that this process is ready.
 """
 
 import atexit
@@ -36,9 +37,11 @@ def main() -> NoReturn:
         message, descriptors, _, _ = socket.recv_fds(asked, LARGEST, 2)
         if not message:
             os._exit(0)
-        if os.fork() == 0:
+        request = json.loads(message)
+        if "ready" in request:
+            os.write(descriptors[0], b"\n")
+        elif os.fork() == 0:
             asked.close()
-            request = json.loads(message)
             if "modules" not in request:
                 start(request, *descriptors)
             imports = runpy.run_path(str(Path(__file__).with_name("mounted_modules.py")))

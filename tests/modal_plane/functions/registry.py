@@ -62,6 +62,7 @@ class Functions:
         self.serve_web: Callable[[Function], Awaitable[str]] | None = None
         self.retire: Callable[[Function], None] | None = None
         self.warm: Callable[[], object] | None = None
+        self.warm_own: Callable[[Function], object] | None = None
         self._apps = apps
 
     def named(self, name: str, app: str = "") -> Function:
@@ -95,6 +96,8 @@ class Functions:
             self.retire(function)
         function.definition = request.function
         function.definition.web_url = function.url
+        if self.warm_own is not None:
+            self.warm_own(function)
         return pb.FunctionCreateResponse(
             function_id=function.function_id,
             function=function.definition,

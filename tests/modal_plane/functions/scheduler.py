@@ -92,7 +92,7 @@ class Scheduler:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, function: Function) -> None:
-        forks = self._forks(function)
+        forks = self.forks_of(function)
         await asyncio.sleep(self.start_s)
         container = await self._make(function)
         working = self._images.layout(function.definition.image_id).working_dir or "/root"
@@ -112,7 +112,7 @@ class Scheduler:
         await self._ended(container)
         container.gone.set()
 
-    def _forks(self, function: Function) -> ForkServer:
+    def forks_of(self, function: Function) -> ForkServer:
         """What has imported the function's own modules too, from the files that are mounted."""
         server = self.fork_server()
         if not self._own:
@@ -122,6 +122,11 @@ class Scheduler:
             self._mounts.binds(function.definition.mount_ids)  # they are there by then
             self._with_own[folder] = server.with_mounted(folder / "root", self._own)
         return self._with_own[folder]
+
+    async def ready(self) -> None:
+        """Wait until all is imported that containers of deployed functions begin with."""
+        for server in (self.fork_server(), *self._with_own.values()):
+            await server.ready()
 
     async def _make(self, function: Function) -> Container:
         definition, task_id = function.definition, new_id("ta")
