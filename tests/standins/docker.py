@@ -42,6 +42,11 @@ def install(folder: "Path", seccomp: bytes, **broken: str) -> "Path":
     return folder
 
 
+def let_root_start_as_another(folder: "Path") -> None:
+    """From now on a container's root has what it was given of root's rights; needs root."""
+    (folder / "rights").touch()
+
+
 def calls(folder: "Path") -> list[list[str]]:
     """The words of every call, in order."""
     log = folder / "calls"
@@ -140,12 +145,13 @@ def start(words: list[str]) -> int:
     told = load(name)
     ours, theirs = os.pipe()
     seen, shown = os.pipe()
+    has_rights = "--cap-add" in dict(told["options"]) and os.path.exists("rights")
     if os.geteuid() == 0:
         os.fchown(shown, int(dict(told["options"])["--user"].partition(":")[0]), -1)
-    line = bubblewrap(told, theirs)
+    line = bubblewrap(told, theirs, has_rights=has_rights)
     leader = os.fork()
     if not leader:
-        run(line, theirs, shown, interactive="--interactive" in words)
+        run(line, theirs, shown, 2 if has_rights else shown, interactive="--interactive" in words)
     told |= {"Status": "running", "leader": leader}
     keep(name, told)  # at once: who is killed after it leaves nothing that `rm` does not end
     os.close(theirs)
@@ -163,13 +169,13 @@ def start(words: list[str]) -> int:
     return code
 
 
-def run(line: list[str], status: int, shown: int, *, interactive: bool) -> None:
+def run(line: list[str], status: int, shown: int, errors: int, *, interactive: bool) -> None:
     os.setsid()
     os.dup2(os.open("seccomp.bpf", os.O_RDONLY), 19)
     if not interactive:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(shown, 1)
-    os.dup2(shown, 2)
+    os.dup2(errors, 2)
     os.set_inheritable(status, True)  # noqa: FBT003 - positional only
     os.chdir("/")
     os.execvp(line[0], line)
@@ -183,15 +189,18 @@ def first_process(status: int) -> int:
     return int(said.partition(b'"child-pid": ')[2].partition(b",")[0] or 0)
 
 
-def bubblewrap(told: "dict[str, Any]", status: int) -> list[str]:
+def bubblewrap(told: "dict[str, Any]", status: int, *, has_rights: bool) -> list[str]:
     options = told["options"]
     one = dict(options)
     user, group = one["--user"].split(":")
     line = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
     line = line if os.geteuid() == 0 else []
-    line += ["bwrap", "--as-pid-1", "--unshare-user", "--unshare-pid", "--unshare-ipc"]
-    line += ["--unshare-uts", *(["--unshare-net"] if one["--network"] == "none" else [])]
-    line += ["--uid", user, "--gid", group, "--cap-drop", one["--cap-drop"], "--clearenv"]
+    line += ["bwrap", "--as-pid-1", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    line += ["--unshare-net"] if one["--network"] == "none" else []
+    line += [] if has_rights else ["--unshare-user", "--uid", user, "--gid", group]
+    line += ["--cap-drop", one["--cap-drop"], "--clearenv"]
+    for name, value in options if has_rights else ():
+        line += ["--cap-add", f"CAP_{value}"] if name == "--cap-add" else []
     line += ["--hostname", one["--hostname"], "--json-status-fd", str(status), "--seccomp", "19"]
     for folder in ("/usr", "/etc/alternatives", "/etc/ld.so.cache"):
         line += ["--ro-bind-try", folder, folder]
@@ -236,7 +245,10 @@ def remove(words: list[str]) -> int:
             return fail(f"Error: No such container: {name}")
         if told["Status"] == "running":
             end(told["leader"], told.get("pid", told["leader"]))
-        os.unlink(f"containers/{name}")
+        try:  # noqa: SIM105 - as below
+            os.unlink(f"containers/{name}")
+        except FileNotFoundError:  # with its end
+            pass
     return 0
 
 
