@@ -15,6 +15,14 @@ CGROUP = "/sys/fs/cgroup"
 FIRST = 1000
 _DROP, _CAPABILITIES = 24, 64
 _SHARED = ("/dev/shm", "/dev/mqueue")  # noqa: S108 - the container's
+_TABLES = (
+    ("sysvipc", "shm"),
+    ("sysvipc", "sem"),
+    ("sysvipc", "msg"),
+    ("net", "tcp"),
+    ("net", "tcp6"),
+)
+"""Of connections the kernel keeps some for a minute, and with them their ports."""
 
 
 def memory_kills() -> int:
@@ -28,10 +36,15 @@ def memory_kills() -> int:
 
 def look_back(kills: int) -> dict[str, Any]:
     """What the kernel killed since `kills`, and whether a command left what outlives processes."""
-    listed = [os.listdir(folder) for folder in _SHARED if os.path.isdir(folder)]
-    tables = [read_proc("sysvipc", name).splitlines() for name in ("shm", "sem", "msg")]
-    left = any(listed) or any(len(lines) > 1 for lines in tables)
+    left = any(map(_has_entry, _SHARED)) or any(
+        read_proc(*table).count(b"\n") > 1 for table in _TABLES
+    )
     return {"memory_kills": memory_kills() - kills, "left": left}
+
+
+def _has_entry(folder: str) -> bool:
+    """Names are not listed: there may be more of them than memory."""
+    return os.path.isdir(folder) and any(os.scandir(folder))
 
 
 def drop_capabilities() -> None:

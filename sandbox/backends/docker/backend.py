@@ -50,10 +50,14 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class _Image:
-    """An image of this machine, by the name that stays with its contents, and its PATH."""
+    """An image of this machine, by the name that stays with its contents, and its PATH.
+
+    With `volumes` a container has folders that the next command in it would find as they were left.
+    """
 
     id: str
     path: str
+    volumes: bool = False
 
 
 class Docker(LocalBackend):
@@ -141,7 +145,7 @@ class Docker(LocalBackend):
             state=self.state,
             uid=tree.uid,
             always=tree.outlet.files if tree.outlet else NOTHING,
-            warm=self._warm(tree, line, parts),
+            warm=None if image.volumes else self._warm(tree, line, parts),
         )
 
     def _warm(
@@ -201,9 +205,11 @@ class Docker(LocalBackend):
             raise SandboxUnavailable(
                 f"the image {image} is not on this machine", f"docker pull {image}"
             )
-        pairs = [entry.partition("=") for entry in (found.get("Config") or {}).get("Env") or ()]
+        config = found.get("Config") or {}
+        pairs = [entry.partition("=") for entry in config.get("Env") or ()]
         paths = [value for name, _, value in pairs if name == "PATH"]
-        return _Image(found["Id"], paths[-1] if paths else SYSTEM_PATH)
+        path = paths[-1] if paths else SYSTEM_PATH
+        return _Image(found["Id"], path, bool(config.get("Volumes")))
 
     def _own_tools(self) -> list[Bind]:
         uv = provide_uv(self.state)

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from graph.calls import acquire, to_the_end
+from graph.calls import acquire, to_the_end, uninterrupted
 from sandbox.backends.base.command import HELD, Command
 from sandbox.backends.base.limit_verdict import result_of
 from sandbox.backends.base.local_sandbox import LocalSandbox
@@ -63,13 +63,14 @@ class DockerSandbox(LocalSandbox[Started]):
         if warm:
             weakref.finalize(self, warm.abandon).atexit = False
 
+    @uninterrupted
     async def close(self) -> None:
         if self._warm:
             self._closed = True
             self._warm.shut()
         await super().close()
         if self._warm:
-            await to_the_end(self._warm.close())
+            await self._warm.close()
 
     async def _carry_out(self, command: Command) -> ExecResult:
         self._more_follow |= command.more_follow
@@ -93,6 +94,8 @@ class DockerSandbox(LocalSandbox[Started]):
             took_ms = round((time.monotonic() - since) * 1000)
             if execution.answer is None and execution.limit is None:
                 memory_kills = int(await container.is_starved())
+            if not execution.is_clean:  # until then it may go on writing
+                await to_the_end(warm.remove(container))
             await self._measure(execution)
         finally:
             if execution.is_clean:

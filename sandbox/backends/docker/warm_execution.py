@@ -36,7 +36,8 @@ class WarmExecution:
     @property
     def is_clean(self) -> bool:
         """Whether it ended by itself, and its container is as it was before."""
-        return self.answer is not None and self.limit is None and not self.answer.left
+        answer = self.answer
+        return bool(answer and self.limit is None and not (answer.left or answer.memory_kills))
 
     def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
         """Kill everything, at a limit or for another reason; the first one counts."""

@@ -33,7 +33,13 @@ LIMITS = Limits(timeout_s=20, memory_mb=128, pids=64, disk_mb=64, output_bytes=1
 WHICH = "grep -o 'docker[-/][0-9a-f]*' /proc/self/mountinfo /proc/1/cgroup; stat -c %i /dev"
 """Of two containers it says two things."""
 
-
+CONNECT = """
+import socket
+with socket.socket() as server, socket.socket() as client:
+    server.bind(("127.0.0.1", 8000)); server.listen()
+    client.connect(("127.0.0.1", 8000)); server.accept()[0].close()
+"""
+"""The kernel keeps who closes first."""
 HOLD = "python3 -c 'x = b\"1\" * (16 << 20); import time; time.sleep(3)'"
 
 
@@ -118,15 +124,36 @@ async def test_a_fork_bomb_holds_up_nobody_after_it(sandbox: DockerSandbox) -> N
 
 
 @pytest.mark.parametrize(
-    "left", ["echo > /dev/shm/left", "mkdir /dev/mqueue/x || perl -e 'shmget(9, 9, 0600 | 512)'"]
+    "left",
+    [
+        "echo > /dev/shm/left",
+        "mkdir /dev/mqueue/x || perl -e 'shmget(9, 9, 0600 | 512)'",
+        f"python3 -c '{CONNECT}'",
+        "(x=$(head -c 400M /dev/zero | tr '\\0' x)); true",
+    ],
 )
 async def test_what_outlives_its_processes_meets_no_other_command(
     sandbox: DockerSandbox, left: str
 ) -> None:
     before = await which(sandbox)
-    await sandbox.run(left)
+    assert (await sandbox.run(left)).exit_code == 0
     assert await which(sandbox) != before
     assert (await sandbox.run("ls /dev/shm; tail -n +2 /proc/sysvipc/shm")).text == ""
+
+
+async def test_folders_of_an_image_that_can_be_written_to_are_new_for_each_command(
+    daemon: Docker, data_dir: Path
+) -> None:
+    made = docker("create", daemon.options.image, "true").strip()
+    image = docker("commit", "--change=VOLUME /var/tmp", made).strip()
+    docker("rm", made)
+    sandbox = opened(Docker(replace(daemon.options, image=image)), data_dir)
+    try:
+        assert (await sandbox.run("touch /var/tmp/left")).exit_code == 0
+        assert (await sandbox.run("ls /var/tmp")).text == ""
+    finally:
+        await sandbox.close()
+        docker("rmi", "--force", image)
 
 
 async def test_a_command_cannot_end_trace_or_play_its_fork_server(sandbox: DockerSandbox) -> None:
@@ -160,6 +187,22 @@ async def test_who_is_cancelled_leaves_nothing_and_others_alone(sandbox: DockerS
     assert not running("sleep\0" + "78")
     assert not running("sleep\0" + "79")
     assert (await other).text == "stayed\n"
+
+
+async def test_closing_leaves_nothing_also_where_who_closes_is_cancelled(
+    sandbox: DockerSandbox,
+) -> None:
+    await sandbox.run("true")
+    going_on = asyncio.create_task(sandbox.run("sleep 84"))
+    await until(lambda: running("sleep\0" + "84"))
+    closing = asyncio.create_task(sandbox.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert own_containers() == []
+    with pytest.raises(SandboxLost):
+        await going_on
 
 
 async def test_what_is_ended_from_outside_is_lost_and_the_next_has_another(
