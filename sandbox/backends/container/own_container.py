@@ -5,6 +5,7 @@ Part of the program of `sandbox.backends.container.supervisor`: standard library
 
 from __future__ import annotations  # a container's Python may be older than ours
 
+import contextlib
 import ctypes
 import os
 from typing import Any
@@ -55,6 +56,9 @@ def drop_capabilities() -> None:
 
 
 def be_killed_first(score: int) -> None:
-    """Have the kernel, short of memory, take what is started now. 0 takes it back."""
-    with open("/proc/self/oom_score_adj", "w") as file:
+    """Have the kernel, short of memory, take what is started now. 0 takes it back.
+
+    Where it lets nobody say so it takes the largest.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(score))

@@ -45,6 +45,8 @@ _PULL_S = 900.0
 LABEL = "coding-agent.service"
 """On every container: the service that made it."""
 
+_RUNTIMES = {"runc", "io.containerd.runc.v2", "crun"}
+"""Those on this machine's kernel."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -153,9 +155,10 @@ class Docker(LocalBackend):
     ) -> WarmContainers | None:
         """None for set-up, which has a way out of its own for each command, and where the
         container's root cannot trust its Python: in an image that a repository named, or where
-        commands can write to what it is looked for in."""
+        commands can write to what it is looked for in. Other runtimes tell nothing of memory."""
         is_trusted = not tree.image and is_read_only(line.path)
-        if tree.outlet or not is_trusted or line.image in self._cold:
+        is_known = self._daemon["DefaultRuntime"] in _RUNTIMES
+        if tree.outlet or not is_trusted or not is_known or line.image in self._cold:
             return None
         return WarmContainers(
             partial(open_warm, self._cli, line, parts), partial(self._cold.add, line.image)

@@ -346,6 +346,13 @@ def test_a_program_that_a_command_may_have_written_is_never_roots(data_dir: Path
     assert backend.attach(tree)._warm is None
 
 
+def test_a_runtime_with_a_kernel_of_its_own_has_none(data_dir: Path) -> None:
+    backend = Docker(on_stand_in(data_dir, LIMITS))
+    assert opened(backend, data_dir, "one")._warm
+    backend._daemon["DefaultRuntime"] = "runsc"
+    assert opened(backend, data_dir, "two")._warm is None
+
+
 def running(words: str) -> bool:
     """Whether a process of this machine has these among its words."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
