@@ -94,12 +94,14 @@ class DockerSandbox(LocalSandbox[Started]):
             took_ms = round((time.monotonic() - since) * 1000)
             if execution.answer is None and execution.limit is None:
                 memory_kills = int(await container.is_starved())
-            if not execution.is_clean:  # until then it may go on writing
+            if not execution.is_over:  # until then it may go on writing
                 await to_the_end(warm.remove(container))
             await self._measure(execution)
         finally:
             if execution.is_clean:
                 warm.give_back(container)
+            elif execution.is_over:
+                warm.let_go(container)
             else:
                 await to_the_end(warm.remove(container))
         answer = execution.answer

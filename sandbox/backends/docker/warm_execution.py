@@ -34,10 +34,15 @@ class WarmExecution:
         return self._container.pid
 
     @property
+    def is_over(self) -> bool:
+        """Whether it ended by itself, and nothing of it runs any more."""
+        return self.answer is not None and self.limit is None
+
+    @property
     def is_clean(self) -> bool:
-        """Whether it ended by itself, and its container is as it was before."""
+        """Whether its container is then as it was before."""
         answer = self.answer
-        return bool(answer and self.limit is None and not (answer.left or answer.memory_kills))
+        return bool(self.is_over and answer and not (answer.left or answer.memory_kills))
 
     def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
         """Kill everything, at a limit or for another reason; the first one counts."""
