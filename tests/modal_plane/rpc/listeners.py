@@ -24,6 +24,8 @@ class GrpcServer(Server):
     async def listen(self) -> str:
         """Serve on a free port; its URL."""
         listening = socket.create_server(("127.0.0.1", 0))
+        # Connections inherit it. Without it each answer waits 40 ms for an acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self.start(sock=listening)
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
