@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from graph.errors import SandboxUnavailable
+from graph.errors import SandboxLost, SandboxUnavailable
 from graph.files import write_whole
 from sandbox.backends.base.backend import BackendOptions, Tree
 from sandbox.backends.base.local_backend import LocalBackend
@@ -32,7 +32,7 @@ from sandbox.backends.docker.cli import DockerCli
 from sandbox.backends.docker.remedies import docker_remedy
 from sandbox.backends.docker.sandbox import DockerSandbox
 from sandbox.backends.docker.seccomp_profile import profile_file
-from sandbox.backends.docker.warm_container import open_warm
+from sandbox.backends.docker.warm_container import WarmContainer, open_warm
 from sandbox.backends.docker.warm_containers import WarmContainers
 from sandbox.core.protocol import MAX_QUOTED_CHARS
 from sandbox.core.shell_command import NOTHING
@@ -83,8 +83,8 @@ class Docker(LocalBackend):
         self._daemon = self._ask_daemon()
         self._images: dict[str, _Image] = {}
         self._own = self._ask_image(self._image)
-        self._cold: set[str] = set()
-        """Images that cannot have a fork server."""
+        self._serves: dict[str, bool] = {}
+        """Whether an image can have a fork server, once that is known."""
 
     @property
     def filters_calls(self) -> bool:
@@ -158,11 +158,24 @@ class Docker(LocalBackend):
         commands can write to what it is looked for in. Other runtimes tell nothing of memory."""
         is_trusted = not tree.image and is_read_only(line.path)
         is_known = self._daemon["DefaultRuntime"] in _RUNTIMES
-        if tree.outlet or not is_trusted or not is_known or line.image in self._cold:
+        is_cold = not self._serves.get(line.image, True)
+        if tree.outlet or not is_trusted or not is_known or is_cold:
             return None
-        return WarmContainers(
-            partial(open_warm, self._cli, line, parts), partial(self._cold.add, line.image)
-        )
+        return WarmContainers(partial(self._open_warm, line, parts))
+
+    async def _open_warm(self, line: ContainerLine, parts: Sequence[Path]) -> WarmContainer | None:
+        """None where the image cannot have one: of one that could, a loss says nothing.
+
+        Raises SandboxError.
+        """
+        try:
+            container = await open_warm(self._cli, line, parts)
+        except SandboxLost:
+            if self._serves.get(line.image):
+                raise
+            container = None
+        self._serves[line.image] = container is not None
+        return container
 
     def identity(self) -> list[object]:
         filtered = profile_file(self.state).name

@@ -81,19 +81,21 @@ class WarmContainer:
         return not self.server.is_lost and time.monotonic() - self._since < WARM_S
 
     async def begin(self, line: ContainerLine) -> bool:
-        """Start it; whether commands can be started in it. Raises SandboxUnavailable."""
+        """Start it; whether commands can be started in it.
+
+        Raises SandboxUnavailable: it cannot be made, SandboxLost: nothing is heard of it.
+        """
         container = await to_the_end(create(self._cli, line.build_warm(self._name, ENDS_IDLE_S)))
         self._process = await self._cli.converse("start", "--attach", "--interactive", container)
         attached = AttachedProcess(self._process)
         self._server = Server(attached)
-        try:
-            await attached.write(SERVER_SOURCE)
-            if await self._server.refusal():
-                return False
-        except SandboxLost:
+        await attached.write(SERVER_SOURCE)
+        if await self._server.refusal():
             return False
         state = await inspect_state(self._cli, self._name)
         self._first = FirstProcess.find(state.get("Pid", 0), container)
+        if self._server.is_lost:
+            raise SandboxLost("the sandbox was lost: its container is gone")
         return True
 
     def kill(self) -> None:
@@ -126,7 +128,7 @@ async def open_warm(
 ) -> WarmContainer | None:
     """None where its image or its kernel cannot have one. `parts`: folders of its tree.
 
-    Raises SandboxUnavailable: no container can be made.
+    Raises SandboxUnavailable: no container can be made, SandboxLost: nothing is heard of it.
     """
     container = WarmContainer(cli, await on_worker(partial(Mounted.look, parts)))
     serves = False

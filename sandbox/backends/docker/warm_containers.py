@@ -23,14 +23,13 @@ _Taken = WarmContainer | None
 
 
 class WarmContainers:
-    """`make` gives None where there cannot be one, which `refuse` is told."""
+    """`make` gives None where there cannot be one."""
 
-    def __init__(self, make: Callable[[], Awaitable[_Taken]], refuse: Callable[[], None]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[_Taken]]) -> None:
         self._make = make
-        self._refuse = refuse
         self._idle: dict[WarmContainer, asyncio.TimerHandle] = {}
         self._lent: set[WarmContainer] = set()
-        self._making: set[asyncio.Future[_Taken]] = set()
+        self._making: set[asyncio.Task[None]] = set()
         self._waiting: deque[asyncio.Future[_Taken]] = deque()
         self._guards: dict[WarmContainer, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -38,8 +37,13 @@ class WarmContainers:
         self.is_refused = False
 
     async def take(self) -> WarmContainer | None:
-        """One that nobody else has, until it is given back or discarded. Raises SandboxError."""
+        """One that nobody else has, until it is given back or removed. None where there is none.
+
+        Raises SandboxError.
+        """
         while not self.is_refused:
+            if self._closed:
+                raise SandboxLost("the sandbox is closed")
             container = self._lend() if self._idle else await self._wait_for_one()
             if container is None:
                 break
@@ -64,7 +68,7 @@ class WarmContainers:
         """It is removed meanwhile; `close` waits for it."""
         self._lent.discard(container)
         if guard := self._guards.get(container):
-            asyncio.get_running_loop().call_soon(guard.cancel)  # not before it has begun
+            guard.cancel()
 
     async def remove(self, container: WarmContainer) -> None:
         """Return when nothing of it is left. Raises SandboxUnavailable: nobody can tell."""
@@ -119,31 +123,25 @@ class WarmContainers:
 
     def _begin(self) -> None:
         self._loop = asyncio.get_running_loop()
-        making = asyncio.ensure_future(self._make())
-        self._making.add(making)
-        making.add_done_callback(self._made)
+        task = asyncio.create_task(self._hold())
+        self._making.add(task)
+        task.add_done_callback(self._ended)
 
-    def _made(self, making: "asyncio.Future[_Taken]") -> None:
-        self._making.discard(making)
-        if making.cancelled():
-            return
-        if error := making.exception():
-            if self._waiting:  # else who needs one tries again and is told
-                _settle(self._waiting.popleft(), error=error)
-        elif container := making.result():
-            guard = asyncio.create_task(self._guard(container))
-            guard.add_done_callback(_tell)
-            self._guards[container] = guard
-            self._lent.add(container)
-            self.give_back(container)
-        else:
+    async def _hold(self) -> None:
+        """Make one, and remove it once it is let go, at the end of the event loop, or where nothing
+        is heard of it: one task for all of it, which nobody can cancel in between."""
+        container = await self._make()
+        task = asyncio.current_task()
+        assert task, "it is one"
+        self._making.discard(task)
+        if container is None:
             self.is_refused = True
-            self._refuse()
             for waiter in self._waiting:
                 _settle(waiter, None)
-
-    async def _guard(self, container: WarmContainer) -> None:
-        """Remove it once it is let go, at the end of the event loop, or where nothing is heard."""
+            return
+        self._guards[container] = task
+        self._lent.add(container)
+        self.give_back(container)
         try:
             await container.server.ended()
         except asyncio.CancelledError:
@@ -154,6 +152,17 @@ class WarmContainers:
                 await to_the_end(container.end())
             finally:
                 del self._guards[container]
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        was_making = task in self._making
+        self._making.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error and not was_making:
+            log.warning("A container could not be removed. %s", error)
+        elif error and self._waiting:  # else who needs one tries again and is told
+            _settle(
+                self._waiting.popleft(), error=None if isinstance(error, SandboxLost) else error
+            )
 
     def _keep(self, container: WarmContainer) -> None:
         seconds = IDLE_S if len(self._idle) < KEPT else SPARE_S
@@ -174,11 +183,6 @@ class WarmContainers:
     def _expire(self, container: WarmContainer) -> None:
         del self._idle[container]
         self.let_go(container)
-
-
-def _tell(guard: "asyncio.Task[None]") -> None:
-    if not guard.cancelled() and (error := guard.exception()):
-        log.warning("A container could not be removed. %s", error)
 
 
 def _settle(

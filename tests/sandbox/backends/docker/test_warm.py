@@ -217,23 +217,61 @@ async def test_what_is_ended_from_outside_is_lost_and_the_next_has_another(
     assert (await sandbox.run("echo anew")).text == "anew\n"
 
 
+def through(daemon: Docker, folder: Path, script: str) -> Docker:
+    """The same, whose calls of docker's program, `$docker`, come to a script first."""
+    own = daemon.options.docker_environment
+    program = folder / "programs" / "docker"
+    program.parent.mkdir()
+    real = shutil.which("docker", path=own["PATH"])
+    program.write_text(f'#!/bin/bash\ndocker={real}\n{script}\nexec $docker "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{own['PATH']}"
+    return Docker(replace(daemon.options, docker_environment={**own, "PATH": path}))
+
+
 async def test_where_the_daemon_removes_nothing_it_is_ended_all_the_same(
     daemon: Docker, data_dir: Path
 ) -> None:
-    own = daemon.options.docker_environment
-    program = data_dir / "programs" / "docker"
-    program.parent.mkdir()
-    real = shutil.which("docker", path=own["PATH"])
-    program.write_text(f'#!/bin/sh\n[ "$1" = rm ] && exit 1\nexec {real} "$@"\n')
-    program.chmod(0o755)
-    path = f"{program.parent}:{own['PATH']}"
-    options = replace(daemon.options, docker_environment={**own, "PATH": path})
-    sandbox = opened(Docker(options), data_dir)
+    sandbox = opened(through(daemon, data_dir, '[ "$1" = rm ] && exit 1'), data_dir)
     assert (await sandbox.run("setsid sleep 82 & sleep 83", timeout_s=1)).limit == "time"
     assert not running("sleep\0" + "82")
     assert not running("sleep\0" + "83")
     await sandbox.close()
     await until(lambda: own_containers() == [])
+
+
+@pytest.mark.parametrize("step", ["start", "inspect"])
+async def test_one_that_is_lost_as_it_starts_holds_up_nobody_and_the_next_has_another(
+    daemon: Docker, data_dir: Path, step: str
+) -> None:
+    once = f'[ "$1" = {step} ] && rm {data_dir}/lost 2>/dev/null'
+    lose = f"{once} && {{ $docker kill ${{@: -1}} || exit 1; sleep 0.3; }} >&2"
+    sandbox = opened(through(daemon, data_dir, lose), data_dir)
+    await sandbox.run("true")
+    warm = sandbox._warm
+    assert warm
+    docker("kill", *own_containers())
+    await until(lambda: not warm._guards)
+    (data_dir / "lost").touch()
+    async with asyncio.timeout(10):
+        assert (await sandbox.run("echo apart")).text == "apart\n"
+    assert not (data_dir / "lost").exists()
+    assert await which(sandbox) == await which(sandbox)
+    await sandbox.close()
+
+
+async def test_closing_ends_who_needs_another_one_just_then(
+    sandbox: DockerSandbox, daemon: Docker, data_dir: Path
+) -> None:
+    await sandbox.run("true")
+    shutil.move(data_dir / "tree", data_dir / "away")
+    make_tree(data_dir / "tree", daemon.uid_for_run("tree"))
+    running = asyncio.create_task(sandbox.run("true"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await sandbox.close()
+    with pytest.raises(SandboxLost, match="closed"):
+        await running
 
 
 async def test_one_on_a_folder_that_was_replaced_is_not_used(
@@ -308,7 +346,7 @@ async def test_an_image_without_python_is_remembered(daemon: Docker, data_dir: P
         for _ in range(2):
             assert (await sandbox.run("ls planted; id -u")).exit_code == 0
         assert not (data_dir / "tree" / "workspace" / "planted").exists()
-        assert backend._cold == {image}
+        assert backend._serves == {image: False}
         await sandbox.close()
     finally:
         docker("rmi", "--force", image)
