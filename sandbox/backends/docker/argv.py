@@ -22,6 +22,8 @@ WARM_S = 3600
 """So long a container with a fork server is used."""
 _OWN_PROCESSES = 16
 """In it: the first, the fork server, a supervisor, and room in which that sees too many."""
+_OWN_MEMORY_MB = 12
+"""What these take of it, so that a command has all of its own."""
 _TO_START_AS_ANOTHER = ("SETUID", "SETGID", "SETPCAP", "KILL")
 GRACE_S = 30
 """A container whose service is gone ends by itself so long after its longest time."""
@@ -93,7 +95,7 @@ class ContainerLine:
         line = ["create", "--name", name, *self.constant, f"--pids-limit={self.limits.pids}"]
         line += [f"--user={self.user[0]}:{self.user[1]}", "--workdir", WORKSPACE]
         line += ["--env", f"PATH={self.path}:{OWN_PROGRAMS}"]
-        line += ["--interactive"] if stdin else []
+        line += _memory(self.limits.memory_mb) + (["--interactive"] if stdin else [])
         for file in files:
             line += file.words()
         # The first process of a container cannot be stopped from within.
@@ -107,6 +109,7 @@ class ContainerLine:
         pids = self.limits.pids + _OWN_PROCESSES
         line = ["create", "--name", name, *self.constant, f"--pids-limit={pids}"]
         line += ["--rm", "--user=0:0", *(f"--cap-add={each}" for each in _TO_START_AS_ANOTHER)]
+        line += _memory(self.limits.memory_mb + _OWN_MEMORY_MB)
         line += ["--workdir", "/", "--env", f"PATH={self.path}", "--interactive"]
         longest = WARM_S + LONGEST * self.limits.timeout_s + GRACE_S
         entry = ["--signal=KILL", f"{longest:.0f}", *server_words(idle_s, self.user[0])]
@@ -184,8 +187,6 @@ _SHARES = 1024
 def _limits(limits: Limits) -> list[str]:
     disk = limits.disk_mb << 20
     return [
-        f"--memory={limits.memory_mb}m",
-        f"--memory-swap={limits.memory_mb}m",
         f"--cpus={limits.cpus:g}",
         f"--cpu-shares={round(_SHARES * limits.weight)}",
         f"--shm-size={limits.shm_mb}m",
@@ -194,6 +195,10 @@ def _limits(limits: Limits) -> list[str]:
         "--ulimit=nofile=4096:4096",
         "--ulimit=memlock=65536:65536",
     ]
+
+
+def _memory(megabytes: int) -> list[str]:
+    return [f"--memory={megabytes}m", f"--memory-swap={megabytes}m"]
 
 
 def _way_out(outlet: Outlet | None) -> Mapping[str, str]:

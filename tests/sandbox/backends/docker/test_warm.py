@@ -118,6 +118,12 @@ async def test_a_limit_ends_it_and_the_next_command_runs(
     assert (await sandbox.run("rm -f 1 2; echo next")).text == "next\n"
 
 
+async def test_what_starts_it_takes_nothing_of_its_memory(sandbox: DockerSandbox) -> None:
+    used = LIMITS.memory_mb - 8
+    assert (await sandbox.run(f"python3 -c 'bytearray({used} << 20)'")).exit_code == 0
+    assert (await sandbox.run(f"python3 -c 'bytearray({used + 24} << 20)'")).limit == "memory"
+
+
 async def test_a_fork_bomb_holds_up_nobody_after_it(sandbox: DockerSandbox) -> None:
     await sandbox.run(":(){ :|:& };: ; sleep 15", timeout_s=3)
     assert (await sandbox.run("echo next")).text == "next\n"
