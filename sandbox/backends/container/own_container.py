@@ -16,14 +16,6 @@ CGROUP = "/sys/fs/cgroup"
 FIRST = 1000
 _DROP, _CAPABILITIES = 24, 64
 _SHARED = ("/dev/shm", "/dev/mqueue")  # noqa: S108 - the container's
-_TABLES = (
-    ("sysvipc", "shm"),
-    ("sysvipc", "sem"),
-    ("sysvipc", "msg"),
-    ("net", "tcp"),
-    ("net", "tcp6"),
-)
-"""Of connections the kernel keeps some for a minute, and with them their ports."""
 
 
 def memory_kills() -> int:
@@ -37,10 +29,25 @@ def memory_kills() -> int:
 
 def look_back(kills: int) -> dict[str, Any]:
     """What the kernel killed since `kills`, and whether a command left what outlives processes."""
-    left = any(map(_has_entry, _SHARED)) or any(
-        read_proc(*table).count(b"\n") > 1 for table in _TABLES
-    )
+    tables = [read_proc("sysvipc", name).splitlines() for name in ("shm", "sem", "msg")]
+    left = any(map(_has_entry, _SHARED)) or any(len(lines) > 1 for lines in tables)
+    left = left or _connections() > 0
     return {"memory_kills": memory_kills() - kills, "left": left}
+
+
+def _connections() -> int:
+    """With those that were closed: the kernel keeps some for a minute, and so their ports.
+
+    Its lists of them take milliseconds to read.
+    """
+    found = 0
+    for name in ("sockstat", "sockstat6"):
+        for line in read_proc("net", name).splitlines():
+            words = line.split()
+            if words[:1] in ([b"TCP:"], [b"TCP6:"]):
+                kinds = [kind for kind in (b"inuse", b"tw") if kind in words]
+                found += sum(int(words[words.index(kind) + 1]) for kind in kinds)
+    return found
 
 
 def _has_entry(folder: str) -> bool:
