@@ -38,6 +38,7 @@ CLAUDE_KEYS: Final = {
     "bedrock": ["AWS_BEARER_TOKEN_BEDROCK"],
 }
 """What the secret of the roles must hold, by provider."""
+COMPILE: Final = "python -m compileall -q --invalidation-mode unchecked-hash"
 OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 
 
@@ -77,8 +78,10 @@ image = (
         uv_version=project["uv"],
     )
     .env({"CODING_AGENT_RELEASE": project["version"], "MODAL_MAX_THROTTLE_WAIT": THROTTLE_S})
-    .add_local_python_source(*OURS, ignore=["**/__pycache__/**"])
+    .add_local_python_source(*OURS, copy=True, ignore=["**/__pycache__/**"])
+    .run_commands(f"{COMPILE} {' '.join(f'/root/{package}' for package in OURS)}")
 )
+"""Our sources are built into it, and compiled: else each container compiled them as it starts."""
 
 
 async def play_role(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:

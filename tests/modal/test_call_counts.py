@@ -22,7 +22,10 @@ EXECS: Final = 12 if AS_ROOT else 44
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The most calls of one run. `reads` are those that do not go by time."""
+    """The most calls of one run. `reads` are those that do not go by time.
+
+    One of the Sandboxes is the planner's second, where the environment is ready as it begins.
+    """
 
     commits: int
     reads: int
@@ -31,8 +34,8 @@ class Ceiling:
 
 
 CEILINGS: Final[Mapping[str, Ceiling]] = {
-    "dicts": Ceiling(commits=23, reads=30, sandboxes=5, execs=EXECS),
-    "database": Ceiling(commits=19, reads=30, sandboxes=5, execs=EXECS),
+    "dicts": Ceiling(commits=23, reads=30, sandboxes=6, execs=EXECS),
+    "database": Ceiling(commits=19, reads=30, sandboxes=6, execs=EXECS),
 }
 
 

@@ -98,8 +98,12 @@ async def test_the_image_has_the_pinned_libraries_and_our_data_files(closed: Dep
     assert plane.images.layout(run.image_id).env["MODAL_MAX_THROTTLE_WAIT"] == "10"
     for library in ("anthropic", "langgraph-checkpoint-sqlite", "PyGithub", "modal==1.6.4"):
         assert library in build
-    files = plane.mounts.names(run.mount_ids)
-    assert {"/root/roles/claude/prices.toml", "/root/deploy.py"} <= files
+    assert "compileall -q --invalidation-mode unchecked-hash /root/graph" in build
+    mounted = plane.mounts.names(run.mount_ids)
+    assert "/root/deploy.py" in mounted
+    assert not any(name.startswith("/root/roles/") for name in mounted), "it is in the image"
+    files = plane.mounts.names(plane.images.copied(run.image_id))
+    assert "/root/roles/claude/prices.toml" in files
     assert {"/root/api/http/page/swagger-ui/swagger-ui.css"} <= files
     assert not any("__pycache__" in name or "/tests/" in name for name in files)
 

@@ -65,6 +65,12 @@ class Images:
         under = [line for base in definition.base_images for line in self.commands(base.image_id)]
         return [*under, *definition.dockerfile_commands]
 
+    def copied(self, image_id: str) -> list[str]:
+        """The ids of the mounts whose files are in the image and in those under it."""
+        definition = self.definitions.get(self.origins.get(image_id, image_id), pb.Image())
+        under = [mount for base in definition.base_images for mount in self.copied(base.image_id)]
+        return [*under, *filter(None, [definition.context_mount_id])]
+
     async def snapshot(self, root: Path, image_id: str) -> str:
         """Keep a container's own files as a new image; its id."""
         snapshot_id = new_id("im")

@@ -9,6 +9,9 @@ from tests.modal_plane.containers.rootfs import Bind
 from tests.modal_plane.ids import new_id
 from tests.modal_plane.storage.blobs import Blobs
 
+_FOR_BUILDS = "/opt/"
+"""What is below it is used as an image is built, and by nobody later."""
+
 
 class Mounts:
     """The files of a deployment are written once, and mounted in each of its containers.
@@ -37,7 +40,8 @@ class Mounts:
         return self._folders.setdefault(key, self._folder / str(len(self._folders)))
 
     def _together(self, mount_ids: Iterable[str]) -> dict[str, str]:
-        return {name: file for mount_id in mount_ids for name, file in self.files[mount_id].items()}
+        every = (entry for mount_id in mount_ids for entry in self.files[mount_id].items())
+        return {name: file for name, file in every if not name.startswith(_FOR_BUILDS)}
 
     def _write(self, files: dict[str, str], root: Path) -> list[Bind]:
         targets: dict[str, Bind] = {}

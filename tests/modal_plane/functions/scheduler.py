@@ -117,11 +117,17 @@ class Scheduler:
         server = self.fork_server()
         if not self._own:
             return server
-        folder = self._mounts.folder(function.definition.mount_ids)
+        mounts = self.mounts_of(function)
+        folder = self._mounts.folder(mounts)
         if folder not in self._with_own:
-            self._mounts.binds(function.definition.mount_ids)  # they are there by then
+            self._mounts.binds(mounts)  # they are there by then
             self._with_own[folder] = server.with_mounted(folder / "root", self._own)
         return self._with_own[folder]
+
+    def mounts_of(self, function: Function) -> list[str]:
+        """The ids of the mounts whose files its containers have, in their image or mounted."""
+        definition = function.definition
+        return [*self._images.copied(definition.image_id), *definition.mount_ids]
 
     async def ready(self) -> None:
         """Wait until all is imported that containers of deployed functions begin with."""
@@ -135,7 +141,7 @@ class Scheduler:
         copies, binds = self._volumes.mount(definition.volume_mounts, folder / "volumes")
         files = RootFs(
             folder / "root",
-            [*self._mounts.binds(definition.mount_ids), Bind(folder / "run", RUN), *binds],
+            [*self._mounts.binds(self.mounts_of(function)), Bind(folder / "run", RUN), *binds],
         )
         files.prepare()
         await self._images.unpack(definition.image_id, files.folder)
