@@ -122,10 +122,10 @@ Two containers more than runs, for calls that have yet to notice that they are s
     memory=2048,
     max_containers=slots,
 )
-async def run(run_id: str, plans_at_once: bool = False) -> None:
+async def run(run_id: str, begun_at: float = 0) -> None:
     """Drive one run until it ends or waits; may be called again at any time."""
     call = modal.current_function_call_id() or "none"
-    await _deployment().drive_run(run_id, call=call, plans_at_once=plans_at_once)
+    await _deployment().drive_run(run_id, call=call, begun_at=begun_at)
 
 
 @app.function(

@@ -166,7 +166,8 @@ class RunService(RunReader):
             if not new:
                 self._dispatch.release(run_id)
         plans = new and is_free and not accepted.get("pull_request_url")
-        if new or run.status == "queued":  # who entered it may not have come to that
+        is_left = not new and run.status == "queued"  # who entered it may not have come to that
+        if new or (is_left and not await self._dispatch.is_begun(run.run_id)):
             await self._dispatch.begin(run.run_id, plans_at_once=plans)
         return run.record, new
 

@@ -169,9 +169,13 @@ class Configuration:
         settings = self.settings
         return DayLimits(settings.max_cost_usd_per_day, settings.key_max_cost_usd_per_day)
 
-    def backend_options(self, app_name: str) -> BackendOptions:
-        """For any backend of the sandbox; what is on Modal is in this app there."""
+    def backend_options(self, app_name: str, *, keeps_live: bool = False) -> BackendOptions:
+        """For any backend of the sandbox; what is on Modal is in this app there.
+
+        `keeps_live`: a run that can be resumed leaves its live tree, which then outlasts two runs.
+        """
         settings = self.settings
+        runs_s = (2 if keeps_live else 1) * (settings.run_timeout_s + LEFT_OVER_S)
         return BackendOptions(
             limits=self.command_limits,
             state=settings.data_dir / "sandbox",
@@ -182,9 +186,9 @@ class Configuration:
             setup_hosts=settings.setup_hosts,
             setup_secrets=settings.secrets_of_setup,
             app_name=app_name,
-            lifetime_s=min(_DAY_S, settings.run_timeout_s + LEFT_OVER_S),
+            lifetime_s=min(_DAY_S, runs_s),
             idle_s=LEFT_OVER_S,
-            keeps_live=settings.keep_live_sandbox,
+            keeps_live=keeps_live,
         )
 
     def web(

@@ -8,19 +8,19 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from graph import RoleName, RoleTask, Services
+from graph.errors import StoreError
 from runs.driving import RemoteDispatcher
 from runs.remote_roles import NoteReader, Play, RemoteRole, RoleWorker, RoleWorkerFence
 from runs.shared import ArchivedRunFiles, Mount, StorageBackend, VersionChain
 from runs.store import Store, is_wanted, known_runs, live_runs
 from sandbox import Sandboxes
-from sandbox.tree import PLAN_TREES
 from wiring.configuration import Configuration
 from wiring.deployed import (
     BASELINES,
@@ -28,6 +28,7 @@ from wiring.deployed import (
     DeployedRecords,
     RoleStarts,
     SharedWorkspaces,
+    begun_with,
     kept_trees,
     records_of,
 )
@@ -113,10 +114,11 @@ class Deployment(ABC):
     def run_notes(self) -> NoteReader:
         return NoteReader(self.backend.changes, VersionChain(self.backend), self.backend.runs)
 
-    async def drive_run(self, run_id: str, *, call: str, plans_at_once: bool = False) -> None:
+    async def drive_run(self, run_id: str, *, call: str, begun_at: float = 0) -> None:
         """Drive one run until it ends or waits. `call` names all tries of this call.
 
-        May be called again at any time, for the same run.
+        May be called again at any time, for the same run. Who entered it began at `begun_at`, in
+        Unix seconds, what its plan needs.
         """
         from graph import build_graph
         from runs.driving import (
@@ -128,7 +130,7 @@ class Deployment(ABC):
 
         await self.mount.reload()
         service, runs = f"{call}.{secrets.token_hex(4)}", self.mount.root / "runs"
-        trees, begun = _begun_with(plans_at_once)
+        trees, begun = begun_with(begun_at)
         records, sandboxes = self.records, self.sandboxes(runs, begun_elsewhere=trees)
         store = records.store(service, self.mount)
         starts = RoleStarts(self.play, begun)
@@ -311,7 +313,10 @@ class Deployment(ABC):
 
         async def on_end(run_id: str) -> None:
             """Leave nothing in the queue; what was resumed meanwhile is started again."""
-            await sandboxes.close_run(run_id, keep=kept_trees(await store.get(run_id)))
+            run = None
+            with suppress(StoreError):  # they are ended all the same
+                run = await store.get(run_id)
+            await sandboxes.close_run(run_id, keep=kept_trees(run))
             await self.withdraw(run_id)
             if run := await store.get(run_id):
                 await self.records.tell_role(run)
@@ -326,7 +331,9 @@ class Deployment(ABC):
             store=store,
             config=self.configuration.service(Path("runs")),
             files=ArchivedRunFiles(self.backend, partial(known_runs, store)),
-            dispatch=RemoteDispatcher(store.service, self.spawn, workspaces.begin_plan_tree),
+            dispatch=RemoteDispatcher(
+                store.service, self.spawn, workspaces.begin_plan_tree, self.is_started
+            ),
             on_end=on_end,
             on_delete=on_delete,
             pick_up=False,
@@ -336,11 +343,6 @@ class Deployment(ABC):
                 yield runs
             finally:
                 await starts.close()
-
-
-def _begun_with(plans_at_once: bool) -> tuple[tuple[str, ...], tuple[RoleName, ...]]:
-    """The trees and the roles that who entered such a run has begun."""
-    return (PLAN_TREES, ("planner",)) if plans_at_once else ((), ())
 
 
 def _service() -> str:

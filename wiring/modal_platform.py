@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +79,11 @@ class ModalDeployment(Deployment):
         is_wanted: IsWanted | None = None,
         begun_elsewhere: Collection[str] = (),
     ) -> ModalSandboxes:
+        keeps_live = self.configuration.settings.keep_live_sandbox
+        options = self.configuration.backend_options(APP_NAME, keeps_live=keeps_live)
         return ModalSandboxes(
             runs=runs,
-            backend=Modal(self.configuration.backend_options(APP_NAME)),
+            backend=Modal(options),
             is_wanted=is_wanted,
             begun_elsewhere=begun_elsewhere,
         )
@@ -93,7 +96,8 @@ class ModalDeployment(Deployment):
 
     async def spawn(self, run_id: str, plans_at_once: bool = False) -> None:
         async with modal_call():
-            call = await self.functions["run"].spawn.aio(run_id, plans_at_once)
+            begun_at = time.time() if plans_at_once else 0.0
+            call = await self.functions["run"].spawn.aio(run_id, begun_at)
         try:
             await self.backend.changes.put(drive_note(run_id), {"id": call.object_id})
         except StoreError as error:  # it is started, and may be started twice

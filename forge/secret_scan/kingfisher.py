@@ -85,7 +85,11 @@ class SecretCatalogue:
                 return
             if self._is_stopped:
                 self._compiler.kill()
-            self._compiler.wait()
+            try:
+                self._compiler.wait(_ASLEEP_S)
+            except subprocess.TimeoutExpired:
+                self._compiler.kill()
+                self._compiler.wait()
 
     def stop_compiling(self) -> None:
         """What is compiled is ended, as nobody will ask."""

@@ -109,6 +109,9 @@ class LocalDispatcher:
         """Look for due runs at once."""
         self._woken.set()
 
+    async def is_begun(self, run_id: str) -> bool:
+        return run_id in self._tasks
+
     async def begin(self, run_id: str, *, plans_at_once: bool = False) -> None:  # noqa: ARG002 - nothing here starts slowly
         self._begun |= self._reserved & {run_id}
         self.wake()

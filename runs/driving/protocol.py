@@ -30,6 +30,10 @@ class Dispatcher(Protocol):
         """A lease of this process, of one piece of work."""
         ...
 
+    async def is_begun(self, run_id: str) -> bool:
+        """Whether somebody sees to a run that waits, so far as that is known here."""
+        ...
+
     async def begin(self, run_id: str, *, plans_at_once: bool = False) -> None:
         """See to a run that was just entered.
 

@@ -19,11 +19,15 @@ def _nothing(_: str) -> None:
     """Where nothing is made ready for a run."""
 
 
+async def _unknown(_: str) -> bool:
+    return False
+
+
 class RemoteDispatcher:
     """A Dispatch that drives nothing here. `spawn` starts what looks after one run and returns.
 
     For a run that plans at once `begin_plan` makes ready in the background what that needs;
-    `spawn` is told so.
+    `spawn` is told so. `is_started` says whether that was done for a run.
     """
 
     own_runs: frozenset[str] = frozenset()
@@ -34,10 +38,12 @@ class RemoteDispatcher:
         service: str,
         spawn: Callable[[str, bool], Awaitable[None]],
         begin_plan: Callable[[str], None] = _nothing,
+        is_started: Callable[[str], Awaitable[bool]] = _unknown,
     ) -> None:
         self._service = service
         self._spawn = spawn
         self._begin_plan = begin_plan
+        self._is_started = is_started
 
     def reserve(self, run_id: str) -> Lease | None:  # noqa: ARG002 - no slot is here
         return None
@@ -47,6 +53,9 @@ class RemoteDispatcher:
 
     def new_lease(self) -> Lease:
         return new_lease(self._service)
+
+    async def is_begun(self, run_id: str) -> bool:
+        return await self._is_started(run_id)
 
     async def begin(self, run_id: str, *, plans_at_once: bool = False) -> None:
         """Start what drives the run. A run that cannot be started now waits in the store."""

@@ -12,11 +12,13 @@ from runs.model.run_id import RunIds
 from runs.model.run_record import Caller
 from runs.shared.store import SharedStore
 from sandbox.core.protocol import Sandbox, Sandboxes, SetUpReport, TreeSpec
+from sandbox.tree import PLAN_TREES
 from tests.standins.deployment import FakeDeployment
 from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import FolderMount, SharedPlaces
 from tests.support.polling import until
 from wiring.configuration import Configuration
+from wiring.deployed import begun_with
 from wiring.settings import Settings
 
 DAY_S = 86_400.0
@@ -128,8 +130,13 @@ async def test_what_a_run_plans_with_is_begun_as_it_is_entered(tmp_path: Path) -
             record, _ = await runs.start(request, owner="me", idempotency_key=key)
             begun.append(record.run_id)
         await until(lambda: bool(deployment.begun))
+        assert deployment.spawned == list(dict.fromkeys(begun)), "a repeated request starts nothing"
+        lost = deployment.spawned.pop()
+        await runs.start(plain, owner="me", idempotency_key="3")
+        assert deployment.spawned[-1] == lost
     planned = begun[1]
     assert deployment.plan_at_once == [planned]
     assert trees.begun == [(planned, "plan"), (planned, "setup-0")]
     assert deployment.begun == ["planner"]
-    assert set(begun) == set(deployment.spawned)
+    assert begun_with(time.time()) == (PLAN_TREES, ("planner",))
+    assert begun_with(time.time() - 60) == begun_with(0) == ((), ()), "it is begun by `run` then"

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection
 from typing import Final
 
 from graph import RoleName
 from graph.calls import end_tasks
 from runs.remote_roles import Play
+from sandbox.tree import PLAN_TREES
 
 log = logging.getLogger(__name__)
 
+_BEGUN_WITHIN_S: Final = 30.0
+"""What was begun for a run is used or gone by then: the run may have been tried before."""
 NO_TASK: Final[dict[str, object]] = {}
 """Of a call that does nothing: it ends once its container is up."""
 
@@ -43,3 +47,9 @@ class RoleStarts:
                 pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the role's own call meets it
             log.info("no container of the %s is started ahead: %r", role, error)
+
+
+def begun_with(begun_at: float) -> tuple[tuple[str, ...], tuple[RoleName, ...]]:
+    """The trees and the roles that who entered a run has begun just now."""
+    is_new = abs(time.time() - begun_at) < _BEGUN_WITHIN_S
+    return (PLAN_TREES, ("planner",)) if is_new else ((), ())

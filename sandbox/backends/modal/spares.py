@@ -98,7 +98,8 @@ class SpareSandboxes:
         """Make one in the background."""
         if wanted.name not in self._begun:
             making = asyncio.create_task(self._make(wanted))
-            self._begun[wanted.name] = (wanted.run_id, making)
+            self._begun[wanted.name] = begun = (wanted.run_id, making)
+            making.add_done_callback(lambda _: self._forget(wanted.name, begun))
 
     async def wait(self, name: str) -> None:
         """Return once one that was begun here is there, or cannot be.
@@ -107,8 +108,11 @@ class SpareSandboxes:
         """
         if begun := self._begun.get(name):
             await asyncio.wait([begun[1]])
-            if self._begun.get(name) is begun:
-                del self._begun[name]
+            self._forget(name, begun)
+
+    def _forget(self, name: str, begun: tuple[str, asyncio.Task[None]]) -> None:
+        if self._begun.get(name) is begun:
+            del self._begun[name]
 
     async def end(self, run_id: str) -> None:
         """Make none for a run any more."""

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from graph import RunFolder
-from graph.errors import SandboxLost
+from graph.errors import SandboxError, SandboxLost
 from graph.files import load_change
 from sandbox.backends.base.open_trees import OpenTrees, check_tree_name
 from sandbox.backends.container.send_base import ensure_base, put_base
@@ -129,10 +129,13 @@ class ModalSandboxes(OpenTrees):
             tags = await container.tags()
             if tags.get("tree") not in keep or tags.get(TAG_STATE) != _READY:
                 return False
+            age_s = time.time() - int(tags.get(TAG_CREATED, "0"))
+            if age_s > self._backend.options.lifetime_s / 2:  # it would end under a resumed run
+                return False
             if not await self._backend.attach(container).kill_all():
                 return False
             await container.mark({**tags, _TAG_KEPT: str(int(time.time()))})
-        except SandboxLost as error:
+        except SandboxError as error:
             log.info("a Sandbox is not kept: %s", error.message)
             return False
         return True

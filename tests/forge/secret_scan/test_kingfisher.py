@@ -252,13 +252,15 @@ def test_a_program_that_fails_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_rules_are_compiled_before_they_are_asked(tmp_path: Path) -> None:
-    catalogue = SecretCatalogue(tmp_path)
-    compiling = threading.Thread(target=catalogue.compile)
-    compiling.start()
-    while not catalogue._compiling.locked() and compiling.is_alive():
-        time.sleep(0.01)
-    assert catalogue.hide([f"my {TOKEN}"]) == ["my ***"]
-    assert not compiling.is_alive(), "who asks waits for it"
+    catalogue, hidden = SecretCatalogue(tmp_path), list[str]()
+    catalogue.compile()
+    asking = threading.Thread(target=lambda: hidden.extend(catalogue.hide([f"my {TOKEN}"])))
+    with catalogue._compiling:
+        asking.start()
+        asking.join(3)
+        assert asking.is_alive(), "who asks waits while they are compiled"
+    asking.join()
+    assert hidden == ["my ***"]
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert kept, "the rules are kept"
     SecretCatalogue(tmp_path).compile()

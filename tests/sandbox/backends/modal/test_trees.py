@@ -196,14 +196,21 @@ async def test_what_another_process_has_begun_is_not_made_again(
 ) -> None:
     faults, name = on_modal.plane.faults, f"twice-{is_there}".lower()
     seen = faults.seen["SandboxCreateV2"]
-    if not is_there:
-        faults.delay("SandboxCreateV2", 1)
-    on_modal.sandboxes.begin(RUN, name)
+    other = on_plane(
+        on_modal.plane, on_modal.run, LIMITS, begun_elsewhere=() if is_there else (name,)
+    )
     if is_there:
+        on_modal.sandboxes.begin(RUN, name)
         await until(lambda: f"{RUN}-{name}" in on_modal.names())
-    expected = () if is_there else (name,)
-    other = on_plane(on_modal.plane, on_modal.run, LIMITS, begun_elsewhere=expected)
-    other.sandboxes.begin(RUN, name)
+        other.sandboxes.begin(RUN, name)
+    else:
+        with faults.holding("SandboxCreateV2") as making:
+            on_modal.sandboxes.begin(RUN, name)
+            await making.reached.wait()
+            looked = faults.seen["SandboxGetFromNameV2"]
+            other.sandboxes.begin(RUN, name)
+            await until(lambda: faults.seen["SandboxGetFromNameV2"] > looked)
+            making.released.set()
     assert await said(await other.run.open(name), "cat hello.txt") == "hello"
     assert faults.seen["SandboxCreateV2"] == seen + 1
 
@@ -213,7 +220,7 @@ async def test_what_another_process_has_begun_and_does_not_come_is_made(
 ) -> None:
     alone = on_plane(on_modal.plane, on_modal.run, LIMITS, begun_elsewhere=("not-come",))
     alone.sandboxes.begin(RUN, "not-come")
-    assert await said(await alone.run.open("not-come"), "cat hello.txt") == "hello"
+    await until(lambda: f"{RUN}-not-come" in on_modal.names())
 
 
 async def test_what_was_begun_for_a_run_that_others_ended_is_ended(on_modal: ModalRun) -> None:
@@ -421,9 +428,9 @@ async def test_a_run_that_can_be_resumed_may_leave_its_live_tree(on_modal: Modal
     await said(live, "echo edited >> hello.txt; setsid sleep 97 >/dev/null 2>&1 & echo begun")
     await keeping.run.open("left")
     (container,) = await keeping.backend.client.tagged({"run": RUN, "tree": "live"})
-    await container.mark({**await container.tags(), TAG_CREATED: "100"})
     await keeping.run.sandboxes.close_run(RUN, keep=("live", "live-1"))
     assert [name for name in on_modal.names() if name.startswith(RUN)] == [f"{RUN}-live"]
+    await container.mark({**await container.tags(), TAG_CREATED: "100"})
     assert await keeping.sandboxes.end_orphans((), older_than_s=600) == []
     other = on_plane(on_modal.plane, on_modal.run, LIMITS, keeps_live=True)
     again = await other.run.open("live")
@@ -437,6 +444,18 @@ async def test_a_run_that_can_be_resumed_may_leave_its_live_tree(on_modal: Modal
     await other.run.open("live")
     await other.run.sandboxes.close_run(RUN)
     assert not [name for name in on_modal.names() if name.startswith(RUN)]
+
+
+async def test_a_live_tree_that_would_end_under_a_resumed_run_is_not_left(
+    on_modal: ModalRun,
+) -> None:
+    keeping = on_plane(on_modal.plane, on_modal.run, LIMITS, keeps_live=True)
+    await keeping.run.open("live")
+    (container,) = await keeping.backend.client.tagged({"run": RUN, "tree": "live"})
+    for age_s, left in ((1700, [f"{RUN}-live"]), (1900, [])):
+        await container.mark({**await container.tags(), TAG_CREATED: str(int(time.time()) - age_s)})
+        await keeping.sandboxes.close_run(RUN, keep=("live",))
+        assert [name for name in on_modal.names() if name.startswith(RUN)] == left
 
 
 async def test_a_live_tree_that_is_not_ready_or_does_not_answer_is_not_left(
