@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from tests.standins.github_contract.contract import CONTRACT
-from tests.support.compiled_secret_rules import compiled
+from tests.support.compiled_secret_rules import compiled, share
 
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -32,10 +32,18 @@ data_dir = pytest.fixture(_data_dir, name="data_dir")
 module_dir = pytest.fixture(_data_dir, scope="module", name="module_dir")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Workers of one session have folders side by side."""
+    folder = tmp_path_factory.getbasetemp().parent
+    share(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
-def rules_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled catalogue of secrets. Workers of one session have folders side by side."""
-    return compiled(tmp_path_factory.getbasetemp().parent)
+def rules_cache(shared_folder: Path) -> Path:
+    """The compiled catalogue of secrets."""
+    return compiled(shared_folder)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -21,9 +20,7 @@ def _needs_namespaces() -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(rules_cache: Path) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     """One forge, one Claude and one service for all runs of a file; prompts keep them apart."""
-    async with World.open() as world:
-        world.keep_rules(rules_cache)
-        async with world.serving():
-            yield world
+    async with World.open() as world, world.serving():
+        yield world

@@ -73,9 +73,8 @@ def lines_of(file: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest_asyncio.fixture
-async def evaluation(rules_cache: Path) -> AsyncIterator[Evaluation]:
+async def evaluation() -> AsyncIterator[Evaluation]:
     async with World.open() as world:
-        world.keep_rules(rules_cache)
         yield Evaluation(world)
 
 

@@ -71,9 +71,8 @@ class Mining:
 
 
 @pytest_asyncio.fixture
-async def mining(rules_cache: Path) -> AsyncIterator[Mining]:
+async def mining() -> AsyncIterator[Mining]:
     async with World.open() as world:
-        world.keep_rules(rules_cache)
         yield Mining(world)
 
 

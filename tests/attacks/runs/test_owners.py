@@ -1,7 +1,6 @@
 """A service with keys: whose run it is, and which repositories there are for whom."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,16 +19,14 @@ def bearer(name: str) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(rules_cache: Path) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     """Ann may work on the first repository alone, Olga sees all runs."""
     keys = parse_api_keys(",".join(f"{name}:{key}" for name, key in KEYS.items()))
     repos = parse_repo_rules("octo/sample-1,bob=octo/sample-2")
     settings = {"api_keys": keys, "repos": repos, "operators": ("olga",)}
-    async with World.open(**settings) as world:
-        world.keep_rules(rules_cache)
-        async with world.serving():
-            world.service.http.headers.update(bearer("ann"))
-            yield world
+    async with World.open(**settings) as world, world.serving():
+        world.service.http.headers.update(bearer("ann"))
+        yield world
 
 
 async def test_a_run_is_its_owners(world: World) -> None:

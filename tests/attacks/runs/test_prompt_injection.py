@@ -7,7 +7,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -79,11 +78,9 @@ class Hostile:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hostile(rules_cache: Path) -> AsyncIterator[Hostile]:
-    async with hostile_world() as opened:
-        opened.world.keep_rules(rules_cache)
-        async with opened.world.serving():
-            yield opened
+async def hostile() -> AsyncIterator[Hostile]:
+    async with hostile_world() as opened, opened.world.serving():
+        yield opened
 
 
 @asynccontextmanager

@@ -103,9 +103,8 @@ async def test_without_a_key_it_says_so_in_one_sentence(
 
 
 @pytest_asyncio.fixture
-async def world(rules_cache: Path) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     async with World.open() as world:
-        world.keep_rules(rules_cache)
         yield world
 
 

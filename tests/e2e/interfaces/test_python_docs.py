@@ -105,9 +105,8 @@ EXPECTED: Final[dict[str, Told]] = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(rules_cache: Path) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     async with World.open() as world:
-        world.keep_rules(rules_cache)
         yield world
 
 

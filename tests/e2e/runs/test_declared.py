@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -23,11 +22,9 @@ print(os.environ["GREETING"])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(rules_cache: Path) -> AsyncIterator[World]:
-    async with World.open() as world:
-        world.keep_rules(rules_cache)
-        async with world.serving():
-            yield world
+async def world() -> AsyncIterator[World]:
+    async with World.open() as world, world.serving():
+        yield world
 
 
 async def host(world: World, server: str) -> Hosted:

@@ -87,7 +87,7 @@ class OldWorld:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def old(rules_cache: Path) -> AsyncIterator[OldWorld]:
+async def old() -> AsyncIterator[OldWorld]:
     async with World.open(keep_days=KEPT_DAYS) as world:
         folder = OldDataFolder.unpack(world.folder)
         hosts = tuple(folder.told["setup"]["hosts"])
@@ -101,7 +101,6 @@ async def old(rules_cache: Path) -> AsyncIterator[OldWorld]:
             for hosted in (repo, moving)
         }
         folder = folder.move(world.forge.address, shas)
-        world.keep_rules(rules_cache)
         for prompt, script in LEFT.items():
             world.cast.learn(prompt, script)
         kept = looks(world.data)

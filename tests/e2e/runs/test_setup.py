@@ -31,11 +31,9 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(index: PackageIndex, rules_cache: Path) -> AsyncIterator[World]:
-    async with World.open(setup_hosts=(index.host,)) as world:
-        world.keep_rules(rules_cache)
-        async with world.serving():
-            yield world
+async def world(index: PackageIndex) -> AsyncIterator[World]:
+    async with World.open(setup_hosts=(index.host,)) as world, world.serving():
+        yield world
 
 
 def needing(index: PackageIndex) -> dict[str, str]:

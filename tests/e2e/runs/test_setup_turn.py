@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,11 +39,9 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(index: PackageIndex, rules_cache: Path) -> AsyncIterator[World]:
-    async with World.open(setup_hosts=(index.host,)) as world:
-        world.keep_rules(rules_cache)
-        async with world.serving():
-            yield world
+async def world(index: PackageIndex) -> AsyncIterator[World]:
+    async with World.open(setup_hosts=(index.host,)) as world, world.serving():
+        yield world
 
 
 def install(index: PackageIndex) -> str:
@@ -175,10 +172,9 @@ async def test_what_the_repository_itself_says_wins(world: World, index: Package
 
 
 async def test_killed_in_the_middle_of_a_turn_it_goes_on_in_a_new_tree_and_is_paid_once(
-    index: PackageIndex, rules_cache: Path
+    index: PackageIndex,
 ) -> None:
     async with World.open(setup_hosts=(index.host,)) as world:
-        world.keep_rules(rules_cache)
         repo = await host(world)
         world.cast.learn("Greet in spite of a kill.", small_change())
         world.cast.setup = [shell("sleep 97 & sleep 96")]

@@ -1,7 +1,6 @@
 """A world for whole runs: a forge, Claude's stand-in, and the HTTP service over one data folder."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +16,7 @@ from demo.http_service import serve
 from demo.temporary_folder import temporary_folder
 from tests.standins.github import TOKEN, GitHubStandIn
 from tests.standins.messages_api.server import MessagesServer
+from tests.support.compiled_secret_rules import copy_rules
 from tests.support.whole_runs.claude_script import Cast, Script
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository
 from tests.support.whole_runs.leftovers import Leftovers
@@ -112,6 +112,7 @@ class World:
             async with forge, MessagesServer(cast, key=CLAUDE_KEY) as claude:
                 world = cls(forge, claude, cast, folder)
                 world.settings = world.settings.model_copy(update=settings)
+                await asyncio.to_thread(copy_rules, world.data)
                 try:
                     yield world
                 finally:
@@ -133,11 +134,6 @@ class World:
                 yield self._service
             finally:
                 self._service = None
-
-    def keep_rules(self, compiled: Path) -> None:
-        """Have the catalogue of secrets compiled already."""
-        shutil.copytree(compiled, self.data / "secret-rules")
-        self.data.chmod(0o711)
 
     @property
     def service(self) -> Service:
