@@ -95,7 +95,9 @@ class Machine:
 
     @cached_property
     def workspaces(self) -> LocalWorkspaces:
-        return LocalWorkspaces(runs=self.runs, sandboxes=self.sandboxes)
+        return LocalWorkspaces(
+            runs=self.runs, sandboxes=self.sandboxes, on_change=lambda: self._compiling
+        )
 
     @cached_property
     def environment_records(self) -> LocalEnvironmentRecords:
@@ -169,12 +171,11 @@ class Machine:
 
     @cached_property
     def _compiling(self) -> "asyncio.Future[None]":
-        """What a first publication needs, compiled while models think."""
+        """What a first publication needs, compiled while its change is checked and reviewed."""
         return asyncio.ensure_future(asyncio.to_thread(self.secrets.compile))
 
     async def warm(self) -> None:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""
-        _ = self._compiling  # begun, and not waited for
         await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
 
     def make_data_dir(self) -> None:

@@ -1,6 +1,7 @@
 """The folder of a run: its modes, its fence, and the changes that roles hand over."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from graph import MAX_MOVES, Base, Environment, RunFolder, Workspaces
@@ -17,11 +18,17 @@ _PRIVATE = 0o700
 
 
 class LocalWorkspaces(Workspaces):
-    """Folders of runs on this machine's disk, or on a Volume."""
+    """Folders of runs on this machine's disk, or on a Volume.
 
-    def __init__(self, *, runs: Path, sandboxes: Sandboxes) -> None:
+    `on_change` is called where a run has a change that will be reviewed.
+    """
+
+    def __init__(
+        self, *, runs: Path, sandboxes: Sandboxes, on_change: Callable[[], object] = lambda: None
+    ) -> None:
         self._runs = runs
         self._sandboxes = sandboxes
+        self._on_change = on_change
 
     async def open(self, run_id: str) -> None:
         await asyncio.to_thread(make_run_folder, self._runs, run_id)
@@ -37,6 +44,7 @@ class LocalWorkspaces(Workspaces):
     def begin_review_tree(
         self, run_id: str, base: Base, environment: Environment, step: int
     ) -> None:
+        self._on_change()
         spec = TreeSpec(name=review_tree(step), base=base, environment=environment)
         self._sandboxes.begin(run_id, spec.name, spec)
 
