@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.host.orphans import MARK, end_orphans, is_gone, process_name
-from sandbox.host.resource_usage import family
+from sandbox.host.resource_usage import family, read_proc
 from tests.support.polling import until
 from tests.support.sandbox.local_tree import AS_ROOT
 
@@ -102,9 +102,7 @@ async def test_bubblewrap_is_marked_and_its_command_is_not(
     )
     await until((workspace / "begun").exists)
     mark = f"{MARK}={process_name(os.getpid())}".encode()
-    marked = [
-        pid for pid in family(os.getpid()) if mark in Path(f"/proc/{pid}/environ").read_bytes()
-    ]
+    marked = [pid for pid in family(os.getpid()) if mark in read_proc(str(pid), "environ")]
     assert len(marked) == 2  # outside and inside
     (workspace / "go").touch()
     assert MARK not in (await running).text
