@@ -15,6 +15,9 @@ from tests.modal_plane.sandboxes.filesystem_tool import put_tools
 from tests.modal_plane.sandboxes.sandbox import Sandbox, tag_messages, tag_values
 from tests.modal_plane.storage.volumes import Volumes
 
+_READ_S = 10.0
+"""By then what was killed has let go of its pipes."""
+
 
 class Sandboxes:
     """`most` is how many may run at once; `router_url` is where their commands are started."""
@@ -187,3 +190,5 @@ class Sandboxes:
         for known in self.running():
             await known.end(pb.GenericResult(status=status), commit=False)
         await asyncio.gather(*self._watches)
+        if reading := [task for known in self.by_id.values() for task in known.reading()]:
+            await asyncio.wait(reading, timeout=_READ_S)  # else their pipes outlive the event loop

@@ -142,6 +142,11 @@ class Sandbox:
             return pb.GenericResult.GENERIC_STATUS_TERMINATED, idle_left
         return timeout, left
 
+    def reading(self) -> list[asyncio.Task[None]]:
+        """What has yet to see the end of its processes and of what they wrote."""
+        processes = [*self.execs.values(), *([self.main] if self.main else [])]
+        return [task for each in processes for task in each.tasks if not task.done()]
+
     async def end(self, result: pb.GenericResult, *, commit: bool = True) -> None:
         """End it: every process in it ends, and its Volumes are committed."""
         if self.result is not None:
