@@ -70,11 +70,11 @@ class Command:
         self.alone = request["kill_others"] or not self.crowded
         self.written = 0
         self.code: int | None = None
-        self.held = request["container_limits"]
-        self.memory = sys.maxsize if self.held else request["memory_mb"] << 20
-        self.kills = own_container.memory_kills() if self.held else 0
+        self.container_limits = request["container_limits"]
+        self.memory = sys.maxsize if self.container_limits else request["memory_mb"] << 20
+        self.kills = own_container.memory_kills() if self.container_limits else 0
         self.scan_at = 0.0
-        counts = self.user is not None and not self.held
+        counts = self.user is not None and not self.container_limits
         self.others = threads_of(owned(processes(), user)) if counts else 0
 
     def run(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Command:
         if tree and limit == "disk":  # it may have grown until all of it was gone
             tree.has_outgrown(list)
         told = answer(None if limit else self.code, limit, end.lost, took, tree.size if tree else 0)
-        return {**told, **own_container.look_back(self.kills)} if self.held else told
+        return {**told, **own_container.look_back(self.kills)} if self.container_limits else told
 
     def watch_folders(self) -> TreeSize | None:
         folders = self.request["folders"]
@@ -140,15 +140,15 @@ class Command:
     def take_input(self) -> tuple[IO[bytes] | None, IO[bytes] | int]:
         """The command as a file, where it is long, and what it reads."""
         script, given = self.request["script_bytes"], self.request["input_bytes"]
-        file = spool(script, in_memory=self.held) if script else None
-        return file, spool(given, in_memory=self.held) if given else subprocess.DEVNULL
+        file = spool(script, in_memory=self.container_limits) if script else None
+        return file, spool(given, in_memory=self.container_limits) if given else subprocess.DEVNULL
 
     def start(self, script: IO[bytes] | None, given: IO[bytes] | int, output: int) -> int:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("MODAL_")
         }
         path = f"{inherited.get('PATH', os.defpath)}:{self.request['more_path']}"
-        if self.held:
+        if self.container_limits:
             own_container.drop_capabilities()
             own_container.be_killed_first(own_container.FIRST)
         more = [f"/proc/self/fd/{script.fileno()}"] if script else []
@@ -158,7 +158,7 @@ class Command:
             stdout=output,
             stderr=output,
             pass_fds=[script.fileno()] if script else [],
-            cwd=None if self.held else self.request["folder"],
+            cwd=None if self.container_limits else self.request["folder"],
             env={**inherited, **self.request["environment"], "PATH": path},
             start_new_session=True,
             user=self.user,
@@ -166,7 +166,7 @@ class Command:
             extra_groups=None if self.user is None else [],
             preexec_fn=self.confine,  # noqa: PLW1509 - there is one thread
         )
-        if self.held:
+        if self.container_limits:
             own_container.be_killed_first(0)
         return self.started.pid
 
@@ -174,7 +174,7 @@ class Command:
         """What holds for each single process; called in the child."""
         PRCTL(NO_NEW_PRIVS, 1, 0, 0, 0)
         PRCTL(DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
-        if self.held:
+        if self.container_limits:
             os.chdir(self.request["folder"])  # its user's, where root without rights cannot go
             return
         limits = {
