@@ -5,13 +5,13 @@ import asyncio
 from sandbox.backends.docker.argv import LET_IN
 from sandbox.backends.docker.cli import end
 from sandbox.backends.docker.first_process import FirstProcess
+from sandbox.backends.docker.stoppable import Stoppable
 from sandbox.core.output import BothEnds
-from sandbox.core.protocol import LimitHit
 
 READ_BYTES = 64 * 1024
 
 
-class Execution:
+class Execution(Stoppable):
     """A command that runs. Await `wait()`; `stop` ends it at any time."""
 
     def __init__(
@@ -22,15 +22,13 @@ class Execution:
         output_bytes: int,
     ) -> None:
         """`container` is its id."""
+        super().__init__()
         self._process = process
         self.container = container
         self._output_bytes = output_bytes
-        self._stopped = asyncio.Event()
         self._first: FirstProcess | None = None
         self._looked = False
         self.output = kept
-        self.limit: LimitHit | None = None
-        self.loss = ""
 
     async def is_let_in(self) -> bool:
         """Whether it came to its start, where it waits for its program."""
@@ -62,25 +60,12 @@ class Execution:
         if not self._stopped.is_set():
             self._first = FirstProcess.find(pid, self.container)
 
-    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
-        """Kill everything, at a limit or for another reason; the first one counts."""
-        if not self._stopped.is_set():
-            self.limit, self.loss = limit, loss
-            self._stopped.set()
-            self._kill()
-
     async def wait(self) -> None:
         """Return when the command has ended or was stopped; the container may still be there."""
-        reading = asyncio.create_task(self._read())
-        stopping = asyncio.create_task(self._stopped.wait())
         try:
-            await asyncio.wait([reading, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for(self._read())
         finally:
-            for task in (reading, stopping):
-                task.cancel()
-            await asyncio.wait([reading, stopping])
             await end(self._process)
-            self._stopped.set()
             self._kill()
             if self._first:
                 self._first.close()

@@ -5,28 +5,26 @@ from collections.abc import AsyncIterator
 
 from graph.errors import SandboxError
 from sandbox.backends.container.wire import ExecAnswer, ExecRequest, read_answer
+from sandbox.backends.docker.stoppable import Stoppable
 from sandbox.backends.docker.warm_container import WarmContainer
 from sandbox.core.output import BothEnds
-from sandbox.core.protocol import LimitHit
 
 _ANSWER_BYTES = 64 * 1024
 _LOST = "the sandbox was lost: "
 """Errors of a fork server begin so, and who tells the loss says it too."""
 
 
-class WarmExecution:
+class WarmExecution(Stoppable):
     """Await `wait()`; `stop` ends it at any time, and its container with it."""
 
     def __init__(
         self, container: WarmContainer, request: ExecRequest, given: bytes, output: BothEnds
     ) -> None:
+        super().__init__()
         self._container = container
         self._request = request
         self._given = given
-        self._stopped = asyncio.Event()
         self.output = output
-        self.limit: LimitHit | None = None
-        self.loss = ""
         self.answer: ExecAnswer | None = None
 
     @property
@@ -44,26 +42,14 @@ class WarmExecution:
         answer = self.answer
         return bool(self.is_over and answer and not (answer.left or answer.memory_kills))
 
-    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
-        """Kill everything, at a limit or for another reason; the first one counts."""
-        if not self._stopped.is_set():
-            self.limit, self.loss = limit, loss
-            self._stopped.set()
-            self._container.kill()
-
     async def wait(self) -> None:
         """Return when the command has ended or was stopped."""
-        exchange = asyncio.create_task(self._exchange())
-        stopping = asyncio.create_task(self._stopped.wait())
-        try:
-            await asyncio.wait([exchange, stopping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (exchange, stopping):
-                task.cancel()
-            await asyncio.wait([exchange, stopping])
-            self._stopped.set()
+        exchange = await self._wait_for(self._exchange())
         if not exchange.cancelled():
             exchange.result()
+
+    def _kill(self) -> None:
+        self._container.kill()
 
     async def _exchange(self) -> None:
         told = BothEnds(_ANSWER_BYTES)
